@@ -1,0 +1,153 @@
+//! The memory that encoded values are written to.
+//!
+//! Finished messages in a [`Buffer`] never move: librdkafka reads them in place until their
+//! delivery reports arrive. Only the message that is being written may move, to a larger
+//! allocation, when there is no room behind the finished ones.
+//!
+//! ```text
+//! bytes  |finished|finished|being written ...   |  (spare capacity)  |
+//!                          ^ mark               ^ len                ^ capacity
+//! ```
+
+/// An append-only region of finished messages, and one that is being written.
+#[derive(Debug, Default)]
+pub struct Buffer {
+    bytes: Vec<u8>,
+    /// Where the message that is being written begins.
+    mark: usize,
+    /// The allocation whose finished messages had to stay behind when the message that is being
+    /// written outgrew it. At most one: afterwards `bytes` holds a single message and may move.
+    outgrown: Option<Vec<u8>>,
+}
+
+impl Buffer {
+    /// An empty buffer with room for `capacity` bytes.
+    pub fn with_capacity(capacity: usize) -> Self {
+        Self { bytes: Vec::with_capacity(capacity), mark: 0, outgrown: None }
+    }
+
+    /// A buffer that writes into the spare capacity of `bytes`, whose contents are finished.
+    pub fn from_vec(bytes: Vec<u8>) -> Self {
+        Self { mark: bytes.len(), bytes, outgrown: None }
+    }
+
+    /// Ends the message that is being written; what follows is the next one.
+    pub fn finish(&mut self) {
+        self.mark = self.bytes.len();
+    }
+
+    /// Drops what has been written of the current message.
+    pub fn abandon(&mut self) {
+        self.bytes.truncate(self.mark);
+    }
+
+    /// The message that is being written, so far.
+    pub fn message(&self) -> &[u8] {
+        self.bytes.get(self.mark..).unwrap_or_default()
+    }
+
+    /// The message that is being written, to mend what was written before.
+    pub fn message_mut(&mut self) -> &mut [u8] {
+        self.bytes.get_mut(self.mark..).unwrap_or_default()
+    }
+
+    /// Bytes of finished messages and of the current one.
+    pub fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Whether nothing has been written since the allocation was taken.
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// Bytes that the allocation can hold.
+    pub fn capacity(&self) -> usize {
+        self.bytes.capacity()
+    }
+
+    /// The allocation with the finished messages that the current message has outgrown, if it has.
+    pub fn take_outgrown(&mut self) -> Option<Vec<u8>> {
+        self.outgrown.take()
+    }
+
+    /// The allocation itself.
+    pub fn into_vec(self) -> Vec<u8> {
+        self.bytes
+    }
+
+    /// Makes sure that `additional` more bytes fit.
+    #[inline]
+    pub fn reserve(&mut self, additional: usize) {
+        if self.bytes.capacity() - self.bytes.len() < additional {
+            self.grow(additional);
+        }
+    }
+
+    /// Appends one byte.
+    #[inline]
+    pub fn push(&mut self, byte: u8) {
+        self.reserve(1);
+        self.bytes.push(byte);
+    }
+
+    /// Appends `bytes`.
+    #[inline]
+    pub fn put(&mut self, bytes: &[u8]) {
+        self.reserve(bytes.len());
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    #[cold]
+    fn grow(&mut self, additional: usize) {
+        let needed = self.message().len().saturating_add(additional);
+        // Half as much again, so that a long message is copied a few times at most; one that
+        // outgrows the first chunk gets at least another chunk of the same size.
+        let capacity = needed.saturating_add(needed / 2).max(self.bytes.capacity().min(FIRST_GROWTH));
+        let mut larger = Vec::with_capacity(capacity);
+        larger.extend_from_slice(self.message());
+        let mut old = std::mem::replace(&mut self.bytes, larger);
+        old.truncate(self.mark);
+        if self.mark > 0 {
+            self.outgrown = Some(old);
+        }
+        self.mark = 0;
+    }
+}
+
+/// Bytes above which a growing message is not given the room of its old allocation for free.
+const FIRST_GROWTH: usize = 1 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finished_messages_stay_where_they_are() {
+        let mut buffer = Buffer::with_capacity(16);
+        buffer.put(b"0123456789");
+        let place = buffer.message().as_ptr();
+        buffer.finish();
+        buffer.put(b"abc");
+        buffer.put(b"defghijklmnop");
+        let old = buffer.take_outgrown().expect("the second message did not fit");
+        assert_eq!((old.as_ptr(), &old[..]), (place, &b"0123456789"[..]));
+        assert_eq!(buffer.message(), b"abcdefghijklmnop");
+        for _ in 0..100 {
+            buffer.put(b"0123456789");
+        }
+        assert!(buffer.take_outgrown().is_none(), "a message alone in its allocation may move");
+        assert_eq!(buffer.len(), 1016);
+    }
+
+    #[test]
+    fn an_abandoned_message_leaves_no_trace() {
+        let mut buffer = Buffer::with_capacity(64);
+        buffer.put(b"one");
+        buffer.finish();
+        buffer.put(b"two");
+        buffer.abandon();
+        buffer.put(b"three");
+        assert_eq!(buffer.into_vec(), b"onethree");
+    }
+}

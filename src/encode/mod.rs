@@ -1,0 +1,38 @@
+//! Documents to key and value bytes, by a plan that is compiled once per binding.
+
+mod buffer;
+
+pub use buffer::Buffer;
+
+/// One side of a Store, the key fields or the value fields, as it came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fields<'a> {
+    /// FoundationDB tuple encoding, elements concatenated.
+    Packed(&'a [u8]),
+    /// The text of a JSON array.
+    Json(&'a [u8]),
+}
+
+/// A Store as far as the encoders are concerned.
+#[derive(Debug, Clone, Copy)]
+pub struct Document<'a> {
+    /// One element per key field.
+    pub key: Fields<'a>,
+    /// One element per value field; empty where only a delete came.
+    pub values: Fields<'a>,
+    /// The root document's JSON text; empty where none came.
+    pub doc: &'a [u8],
+    /// Whether the document is deleted: its message has no value.
+    pub delete: bool,
+}
+
+/// The fields of a binding in tuple order, as its field selection has them.
+#[derive(Debug, Clone, Copy)]
+pub struct Layout<'a> {
+    /// Names of the key fields.
+    pub keys: &'a [String],
+    /// Names of the value fields.
+    pub values: &'a [String],
+    /// Name of the field that holds the root document.
+    pub document: Option<&'a str>,
+}

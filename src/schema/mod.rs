@@ -1,0 +1,3 @@
+//! JSON Schema to shape to Avro schema: pure functions.
+
+pub mod avro;
