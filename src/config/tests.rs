@@ -1,0 +1,579 @@
+//! The rules of a configuration, the texts of its errors, and the forms.
+
+use super::*;
+
+fn endpoint(json: &str) -> Result<EndpointConfig, Error> {
+    EndpointConfig::parse(json.as_bytes())
+}
+
+/// The error for an otherwise good JSON configuration with these members besides, which may replace some.
+fn refusal(members: &str) -> String {
+    endpoint(&with(members)).unwrap_err().to_string()
+}
+
+fn with(members: &str) -> String {
+    let mut base = serde_json::json!({"bootstrap_servers": "b:9092", "message_format": "JSON"});
+    let extra: Value = serde_json::from_str(members).unwrap();
+    for (name, value) in extra.as_object().unwrap() {
+        base[name] = value.clone();
+    }
+    base.to_string()
+}
+
+fn accepted(members: &str) -> EndpointConfig {
+    endpoint(&with(members)).unwrap()
+}
+
+#[test]
+fn the_least_configuration_has_the_defaults() {
+    let config = endpoint(r#"{"bootstrap_servers":"localhost:9092","message_format":"JSON"}"#).unwrap();
+    assert_eq!(
+        config,
+        EndpointConfig {
+            bootstrap_servers: "localhost:9092".to_owned(),
+            credentials: None,
+            tls: None,
+            message_format: MessageFormat::Json,
+            compression: Compression::Lz4,
+            schema_registry: None,
+            topic_partitions: 6,
+            topic_replication_factor: 3,
+            advanced: Advanced {
+                stall_timeout: Duration::from_secs(120),
+                in_flight_bytes: 67_108_864,
+                in_flight_messages: 250_000,
+            },
+        }
+    );
+}
+
+#[test]
+fn the_fullest_configuration_is_read() {
+    let config = endpoint(
+        r#"{"bootstrap_servers":" a:1, b ,[::1]:9093,","credentials":{"auth_type":"user_password",
+        "mechanism":"SCRAM-SHA-512","username":"u","password":"p"},"tls":"system_certificates",
+        "message_format":"Avro","compression":"zstd","schema_registry":{"endpoint":"https://r/base/",
+        "username":"ru","password":"rp","schema_registry_type":"confluent"},"topic_partitions":12,
+        "topic_replication_factor":-1,"advanced":{"stall_timeout":"90s","in_flight_bytes":1048576,
+        "in_flight_messages":5000,"later":true},"unknown":[1]}"#,
+    )
+    .unwrap();
+    assert_eq!(
+        config,
+        EndpointConfig {
+            bootstrap_servers: "a:1,b,[::1]:9093".to_owned(),
+            credentials: Some(Credentials::UserPassword {
+                mechanism: SaslMechanism::ScramSha512,
+                username: "u".to_owned(),
+                password: Secret::new("p"),
+            }),
+            tls: Some(Tls::SystemCertificates),
+            message_format: MessageFormat::Avro,
+            compression: Compression::Zstd,
+            schema_registry: Some(SchemaRegistry {
+                endpoint: Url::parse("https://r/base/").unwrap(),
+                username: Some("ru".to_owned()),
+                password: Some(Secret::new("rp")),
+            }),
+            topic_partitions: 12,
+            topic_replication_factor: -1,
+            advanced: Advanced {
+                stall_timeout: Duration::from_secs(90),
+                in_flight_bytes: 1_048_576,
+                in_flight_messages: 5000,
+            },
+        }
+    );
+}
+
+#[test]
+fn null_counts_as_absent_everywhere() {
+    let plain = accepted("{}");
+    let nulls = accepted(
+        r#"{"credentials":null,"tls":null,"compression":null,"schema_registry":null,"topic_partitions":null,
+        "topic_replication_factor":null,"advanced":null}"#,
+    );
+    assert_eq!(nulls, plain);
+    assert_eq!(
+        accepted(r#"{"advanced":{"stall_timeout":null,"in_flight_bytes":null,"in_flight_messages":null}}"#),
+        plain
+    );
+    let registry = accepted(r#"{"schema_registry":{"endpoint":"http://r","username":null,"password":null}}"#);
+    assert_eq!(registry.schema_registry.unwrap().username, None);
+
+    assert_eq!(
+        refusal(r#"{"message_format":null}"#),
+        "reading the endpoint configuration: /message_format is missing; choose how messages are written: \"Avro\" or \"JSON\""
+    );
+    assert_eq!(
+        refusal(r#"{"bootstrap_servers":null}"#),
+        "reading the endpoint configuration: /bootstrap_servers is missing; give the brokers' addresses, such as broker1:9092,broker2:9092"
+    );
+    assert_eq!(
+        refusal(r#"{"schema_registry":{"endpoint":null}}"#),
+        "reading the endpoint configuration: /schema_registry/endpoint is missing; give the registry's address, such as https://registry.example.com"
+    );
+    assert_eq!(
+        Resource::parse(br#"{"topic":null}"#).unwrap_err().to_string(),
+        "reading the resource configuration: /topic is missing; name the topic that documents are published to"
+    );
+}
+
+#[test]
+fn what_is_not_an_object_is_refused() {
+    assert_eq!(
+        endpoint("{\n  \"a\": nul").unwrap_err().to_string(),
+        "reading the endpoint configuration: not valid JSON, at line 2 column 10; expected a JSON object"
+    );
+    assert!(matches!(endpoint("").unwrap_err(), Error::Syntax { line: 1, column: 0, .. }));
+    assert!(matches!(EndpointConfig::parse(b"{\"a\":\"\xff\"}").unwrap_err(), Error::Syntax { .. }));
+    assert_eq!(
+        endpoint("[1]").unwrap_err().to_string(),
+        "reading the endpoint configuration: the whole is an array, expected an object"
+    );
+    assert_eq!(
+        Resource::parse(b"null").unwrap_err().to_string(),
+        "reading the resource configuration: the whole is null, expected an object"
+    );
+    // Far deeper than any stack: an error, not an overflow.
+    assert!(endpoint(&"[".repeat(100_000)).is_err());
+}
+
+#[test]
+fn wrong_types_name_their_place() {
+    for (members, message) in [
+        (r#"{"bootstrap_servers":["b:9092"]}"#, "/bootstrap_servers is an array, expected a string"),
+        (r#"{"credentials":"hunter2"}"#, "/credentials is a string, expected an object"),
+        (r#"{"tls":true}"#, "/tls is a boolean, expected a string"),
+        (r#"{"message_format":1}"#, "/message_format is a number, expected a string"),
+        (r#"{"compression":{}}"#, "/compression is an object, expected a string"),
+        (r#"{"schema_registry":"http://r"}"#, "/schema_registry is a string, expected an object"),
+        (r#"{"schema_registry":{"endpoint":1}}"#, "/schema_registry/endpoint is a number, expected a string"),
+        (r#"{"topic_partitions":"6"}"#, "/topic_partitions is a string, expected an integer"),
+        (r#"{"topic_replication_factor":[]}"#, "/topic_replication_factor is an array, expected an integer"),
+        (r#"{"advanced":[]}"#, "/advanced is an array, expected an object"),
+        (r#"{"advanced":{"stall_timeout":120}}"#, "/advanced/stall_timeout is a number, expected a string"),
+        (
+            r#"{"advanced":{"in_flight_bytes":"1"}}"#,
+            "/advanced/in_flight_bytes is a string, expected an integer",
+        ),
+    ] {
+        assert_eq!(refusal(members), format!("reading the endpoint configuration: {message}"));
+    }
+    assert_eq!(
+        Resource::parse(br#"{"topic":7}"#).unwrap_err().to_string(),
+        "reading the resource configuration: /topic is a number, expected a string"
+    );
+}
+
+#[test]
+fn each_choice_has_its_names_and_no_others() {
+    for (name, compression) in Compression::ALL {
+        assert_eq!(accepted(&format!(r#"{{"compression":"{name}"}}"#)).compression, *compression);
+        assert_eq!(compression.as_str(), *name);
+    }
+    for (name, mechanism) in SaslMechanism::ALL {
+        let login = format!(
+            r#"{{"credentials":{{"auth_type":"user_password","mechanism":"{name}","username":"u","password":"p"}}}}"#
+        );
+        let Some(Credentials::UserPassword { mechanism: read, .. }) = accepted(&login).credentials else {
+            panic!("no credentials were read");
+        };
+        assert_eq!(read, *mechanism);
+        assert_eq!(mechanism.as_str(), *name);
+    }
+    assert_eq!(MessageFormat::Json.as_str(), "JSON");
+    assert_eq!(MessageFormat::Avro.as_str(), "Avro");
+
+    for (members, message) in [
+        (
+            r#"{"compression":"lzma"}"#,
+            r#"/compression is "lzma", expected one of none, gzip, lz4, snappy, zstd"#,
+        ),
+        (r#"{"compression":""}"#, r#"/compression is "", expected one of none, gzip, lz4, snappy, zstd"#),
+        (r#"{"message_format":"json"}"#, r#"/message_format is "json", expected one of Avro, JSON"#),
+        (r#"{"tls":"no"}"#, r#"/tls is "no", expected one of system_certificates"#),
+        (
+            r#"{"credentials":{"auth_type":"oauth"}}"#,
+            r#"/credentials/auth_type is "oauth", expected one of user_password"#,
+        ),
+        (
+            r#"{"credentials":{"auth_type":"user_password","mechanism":"GSSAPI"}}"#,
+            r#"/credentials/mechanism is "GSSAPI", expected one of PLAIN, SCRAM-SHA-256, SCRAM-SHA-512"#,
+        ),
+    ] {
+        assert_eq!(refusal(members), format!("reading the endpoint configuration: {message}"));
+    }
+}
+
+#[test]
+fn incomplete_credentials_say_what_is_missing() {
+    for (members, message) in [
+        ("{}", "/credentials/auth_type is missing; set it to \"user_password\""),
+        (
+            r#"{"auth_type":"user_password"}"#,
+            "/credentials/mechanism is missing; choose the one that the brokers offer: PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512",
+        ),
+        (
+            r#"{"auth_type":"user_password","mechanism":"PLAIN","username":""}"#,
+            "/credentials/username is missing; give the SASL user name",
+        ),
+        (
+            r#"{"auth_type":"user_password","mechanism":"PLAIN","username":"u","pasword":"p"}"#,
+            "/credentials/password is missing; give the SASL user's password",
+        ),
+    ] {
+        assert_eq!(
+            refusal(&format!(r#"{{"credentials":{members}}}"#)),
+            format!("reading the endpoint configuration: {message}")
+        );
+    }
+}
+
+#[test]
+fn avro_needs_a_registry() {
+    assert_eq!(
+        refusal(r#"{"message_format":"Avro"}"#),
+        "reading the endpoint configuration: /schema_registry is missing; message_format Avro needs a registry for its schemas: give its endpoint, or choose JSON"
+    );
+    assert!(accepted(r#"{"schema_registry":{"endpoint":"http://r"}}"#).schema_registry.is_some());
+}
+
+#[test]
+fn bootstrap_servers_follow_librdkafkas_grammar() {
+    let sasl =
+        r#""credentials":{"auth_type":"user_password","mechanism":"PLAIN","username":"u","password":"p"}"#;
+    let tls = r#""tls":"system_certificates""#;
+    let servers = |text: &str, more: &str| {
+        let comma = if more.is_empty() { "" } else { "," };
+        endpoint(&with(&format!(r#"{{"bootstrap_servers":{}{comma}{more}}}"#, Value::from(text))))
+            .map(|config| config.bootstrap_servers)
+    };
+    for (text, more, read) in [
+        ("b", "", "b"),
+        (",, b:9092 ,c:1,", "", "b:9092,c:1"),
+        ("10.0.0.1:65535", "", "10.0.0.1:65535"),
+        ("[fe80::1%eth0]:9092,[::1]", "", "[fe80::1%eth0]:9092,[::1]"),
+        ("PLAINTEXT://b:9092", "", "b:9092"),
+        ("ssl://b/", tls, "b"),
+        ("SASL_PLAINTEXT://b:1/path", sasl, "b:1"),
+        ("SASL_SSL://b:1,c:2", &format!("{sasl},{tls}"), "b:1,c:2"),
+        ("bücher.example:9092", "", "bücher.example:9092"),
+    ] {
+        assert_eq!(servers(text, more).unwrap(), read, "{text}");
+    }
+    let form = "an IPv6 address needs the form [address]:port";
+    let port = "expected host:port with a port of 1 to 65535";
+    for (text, value, reason) in [
+        ("b:", "b:", port),
+        ("b:0", "b:0", port),
+        ("b:65536", "b:65536", port),
+        ("b:+1", "b:+1", port),
+        ("ok:1,b:x", "b:x", port),
+        (":9092", ":9092", "expected host:port, the host is empty"),
+        ("[]:1", "[]:1", "expected host:port, the host is empty"),
+        ("[::1", "[::1", form),
+        ("[::1]9092", "[::1]9092", form),
+        ("fe80::1", "fe80::1", &format!("expected host:port; {form}")),
+        ("b c:1", "b c:1", "expected host:port, ' ' cannot be in a host's name"),
+        ("b:9092/x", "b:9092/x", port),
+        ("b/x:1", "b/x:1", "expected host:port, '/' cannot be in a host's name"),
+        ("u:pw@b:1", "***", &format!("expected host:port; {form}")),
+        ("http://b:9092", "http://b:9092", "expected host:port, without the protocol"),
+        ("://b", "://b", "expected host:port, without the protocol"),
+        (
+            "SASL_SSL://b:1",
+            "SASL_SSL://b:1",
+            "the protocol does not fit tls and credentials, which make it PLAINTEXT; give host:port alone, and say by tls and credentials how to connect",
+        ),
+    ] {
+        assert_eq!(
+            servers(text, "").unwrap_err().to_string(),
+            format!("reading the endpoint configuration: /bootstrap_servers is {value:?}: {reason}")
+        );
+    }
+    for empty in ["", " ", ",", " , ,"] {
+        assert!(matches!(servers(empty, "").unwrap_err(), Error::Missing { .. }), "{empty:?}");
+    }
+}
+
+#[test]
+fn security_protocol_follows_tls_and_credentials() {
+    let sasl =
+        r#""credentials":{"auth_type":"user_password","mechanism":"PLAIN","username":"u","password":"p"}"#;
+    let tls = r#""tls":"system_certificates""#;
+    for (members, protocol) in [
+        (String::new(), "PLAINTEXT"),
+        (tls.to_owned(), "SSL"),
+        (sasl.to_owned(), "SASL_PLAINTEXT"),
+        (format!("{sasl},{tls}"), "SASL_SSL"),
+    ] {
+        assert_eq!(accepted(&format!("{{{members}}}")).security_protocol(), protocol);
+    }
+}
+
+#[test]
+fn registry_endpoints_are_plain_http_addresses() {
+    let read = |text: &str| {
+        endpoint(&with(&format!(r#"{{"schema_registry":{{"endpoint":{}}}}}"#, Value::from(text))))
+            .map(|config| config.schema_registry.unwrap().endpoint.to_string())
+    };
+    assert_eq!(read("http://127.0.0.1:8081").unwrap(), "http://127.0.0.1:8081/");
+    assert_eq!(read("https://r/apis/ccompat/v7").unwrap(), "https://r/apis/ccompat/v7");
+    for (text, value, reason) in [
+        (
+            "registry.example.com",
+            "registry.example.com",
+            "not a URL (relative URL without a base); expected one such as https://registry.example.com",
+        ),
+        ("localhost:8081", "localhost:8081", "expected an address that begins with http:// or https://"),
+        ("ftp://r", "ftp://r", "expected an address that begins with http:// or https://"),
+        (
+            "http://u:hunter2@r",
+            "***",
+            "a login inside the address would not be kept secret; give it as username and password beside it",
+        ),
+        ("http://r/?x=1", "http://r/?x=1", "expected a base address, without a query (?) or fragment (#)"),
+        ("http://r/#x", "http://r/#x", "expected a base address, without a query (?) or fragment (#)"),
+    ] {
+        assert_eq!(
+            read(text).unwrap_err().to_string(),
+            format!("reading the endpoint configuration: /schema_registry/endpoint is {value:?}: {reason}")
+        );
+    }
+}
+
+#[test]
+fn registry_logins_are_whole_or_absent() {
+    let login = |members: &str| {
+        endpoint(&with(&format!(r#"{{"schema_registry":{{"endpoint":"http://r"{members}}}}}"#))).map(
+            |config| {
+                let registry = config.schema_registry.unwrap();
+                (registry.username, registry.password.map(|password| password.expose().to_owned()))
+            },
+        )
+    };
+    let some = |text: &str| Some(text.to_owned());
+    assert_eq!(login("").unwrap(), (None, None));
+    assert_eq!(login(r#","username":"","password":"""#).unwrap(), (None, None));
+    assert_eq!(login(r#","username":"token""#).unwrap(), (some("token"), None));
+    assert_eq!(login(r#","username":"","password":"p""#).unwrap(), (some(""), some("p")));
+    assert_eq!(
+        login(r#","password":"p""#).unwrap_err().to_string(),
+        "reading the endpoint configuration: /schema_registry/username is missing; a password is there, so give the user that it belongs to"
+    );
+}
+
+#[test]
+fn numbers_have_bounds() {
+    assert_eq!(accepted(r#"{"topic_partitions":1}"#).topic_partitions, 1);
+    assert_eq!(accepted(r#"{"topic_partitions":12.0}"#).topic_partitions, 12);
+    assert_eq!(accepted(r#"{"topic_replication_factor":-1}"#).topic_replication_factor, -1);
+    assert_eq!(accepted(r#"{"advanced":{"in_flight_messages":1}}"#).advanced.in_flight_messages, 1);
+    assert_eq!(accepted(r#"{"advanced":{"in_flight_bytes":65536}}"#).advanced.in_flight_bytes, 65_536);
+
+    let partitions = "expected 1 to 100000 partitions";
+    let replicas = "expected 1 to 10000 replicas, or -1 for the brokers' default";
+    for (members, place, value, reason) in [
+        (r#"{"topic_partitions":0}"#, "/topic_partitions", "0", partitions),
+        (r#"{"topic_partitions":-1}"#, "/topic_partitions", "-1", partitions),
+        (r#"{"topic_partitions":100001}"#, "/topic_partitions", "100001", partitions),
+        (r#"{"topic_partitions":4294967297}"#, "/topic_partitions", "4294967297", partitions),
+        (
+            r#"{"topic_partitions":18446744073709551615}"#,
+            "/topic_partitions",
+            "18446744073709551615",
+            partitions,
+        ),
+        (r#"{"topic_partitions":6.5}"#, "/topic_partitions", "6.5", "expected an integer"),
+        (r#"{"topic_replication_factor":0}"#, "/topic_replication_factor", "0", replicas),
+        (r#"{"topic_replication_factor":-2}"#, "/topic_replication_factor", "-2", replicas),
+        (r#"{"topic_replication_factor":10001}"#, "/topic_replication_factor", "10001", replicas),
+        (
+            r#"{"advanced":{"in_flight_bytes":0}}"#,
+            "/advanced/in_flight_bytes",
+            "0",
+            "expected 65536 to 2147483647",
+        ),
+        (
+            r#"{"advanced":{"in_flight_messages":0}}"#,
+            "/advanced/in_flight_messages",
+            "0",
+            "expected 1 to 2147483647",
+        ),
+        (
+            r#"{"advanced":{"in_flight_messages":2147483648}}"#,
+            "/advanced/in_flight_messages",
+            "2147483648",
+            "expected 1 to 2147483647",
+        ),
+    ] {
+        assert_eq!(
+            refusal(members),
+            format!("reading the endpoint configuration: {place} is {value:?}: {reason}")
+        );
+    }
+    assert!(refusal(r#"{"topic_partitions":1e300}"#).ends_with(partitions));
+}
+
+#[test]
+fn stall_timeouts_are_durations_within_reason() {
+    let read = |text: &str| {
+        endpoint(&with(&format!(r#"{{"advanced":{{"stall_timeout":"{text}"}}}}"#)))
+            .map(|config| config.advanced.stall_timeout)
+    };
+    for (text, millis) in [
+        ("2m", 120_000),
+        ("90s", 90_000),
+        ("PT2M", 120_000),
+        ("1m 30s", 90_000),
+        ("100ms", 100),
+        ("24h", 86_400_000),
+    ] {
+        assert_eq!(read(text).unwrap(), Duration::from_millis(millis), "{text}");
+    }
+    for text in ["", "2", "soon", "99ms", "-2m", "24h 1s", "1 year", "P1D"] {
+        assert_eq!(
+            read(text).unwrap_err().to_string(),
+            format!(
+                "reading the endpoint configuration: /advanced/stall_timeout is {text:?}: expected a duration of 100ms to 24h, such as \"2m\", \"90s\" or \"PT2M\""
+            )
+        );
+    }
+}
+
+#[test]
+fn topics_have_the_names_that_kafka_accepts() {
+    let topic =
+        |name: &str| Resource::parse(serde_json::json!({"topic": name, "other": 1}).to_string().as_bytes());
+    for name in ["a", "A.b_c-9", "...", &"x".repeat(249)] {
+        assert_eq!(topic(name).unwrap().topic.as_str(), name);
+    }
+    let character = "is not allowed in a topic's name, only letters a-z and A-Z, digits, '.', '_' and '-'";
+    for (name, shown, reason) in [
+        ("", "", "a topic's name must not be empty".to_owned()),
+        (".", ".", "a topic must not be named \".\" or \"..\"".to_owned()),
+        ("..", "..", "a topic must not be named \".\" or \"..\"".to_owned()),
+        ("acme/orders", "acme/orders", format!("the character '/' {character}")),
+        ("ö", "ö", format!("the character 'ö' {character}")),
+        ("a b", "a b", format!("the character ' ' {character}")),
+        (
+            &"x".repeat(250),
+            &format!("{}...", "x".repeat(80)),
+            "a topic's name may have 249 characters, this one has 250".to_owned(),
+        ),
+    ] {
+        assert_eq!(
+            topic(name).unwrap_err().to_string(),
+            format!("reading the resource configuration: /topic is {shown:?}: {reason}")
+        );
+    }
+}
+
+/// Every way to misplace or mistype a password that names the place must not tell the password.
+#[test]
+fn no_error_tells_a_secret() {
+    let login = |members: &str| format!(r#"{{"credentials":{{"auth_type":"user_password",{members}}}}}"#);
+    let good = r#""mechanism":"PLAIN","username":"u","password":"hunter2""#;
+    for members in [
+        login(r#""mechanism":"PLAIN","username":"u","password":["hunter2"]"#),
+        login(r#""mechanism":"PLAIN","username":"u","password":{"hunter2":"hunter2"}"#),
+        login(r#""mechanism":"PLAIN","username":"u","Password":"hunter2""#),
+        login(r#""mechanism":"PLAIN","username":["hunter2"],"password":"x""#),
+        login(r#""mechanism":"hunter2","username":"u","password":"hunter2""#),
+        r#"{"credentials":"hunter2"}"#.to_owned(),
+        r#"{"schema_registry":"http://u:hunter2@r"}"#.to_owned(),
+        r#"{"schema_registry":{"endpoint":"http://u:hunter2@r"}}"#.to_owned(),
+        r#"{"schema_registry":{"endpoint":"http://u:hunter2@:x"}}"#.to_owned(),
+        r#"{"schema_registry":{"endpoint":"http://r","password":["hunter2"]}}"#.to_owned(),
+        r#"{"schema_registry":{"endpoint":"hunter2","password":"hunter2","username":"u"}}"#.to_owned(),
+        r#"{"bootstrap_servers":"u:hunter2@b:9092"}"#.to_owned(),
+        format!(r#"{{"tls":"hunter2","credentials":{{"auth_type":"user_password",{good}}}}}"#),
+        format!(
+            r#"{{"bootstrap_servers":"hunter2/x","credentials":{{"auth_type":"user_password",{good}}}}}"#
+        ),
+    ] {
+        let error = endpoint(&with(&members)).unwrap_err();
+        assert!(!format!("{error} {error:?}").contains("hunter2"), "{members}: {error:?}");
+    }
+    for text in [r#"{"password":"hunter2"#, r#"{"password":hunter2}"#, r#"{"password":"hunter2"}x"#] {
+        let error = endpoint(text).unwrap_err();
+        assert!(!format!("{error} {error:?}").contains("hunter2"), "{text}: {error:?}");
+    }
+
+    let config = accepted(&format!(
+        r#"{{"credentials":{{"auth_type":"user_password",{good}}},
+        "schema_registry":{{"endpoint":"http://r","username":"u","password":"hunter2"}}}}"#
+    ));
+    assert!(!format!("{config:?}").contains("hunter2"));
+    assert_eq!(format!("{0} {0:?}", Secret::new("hunter2")), "*** ***");
+}
+
+/// A form can only be drawn when each property says what it is and where it stands.
+#[test]
+fn every_property_of_the_forms_is_described() {
+    fn walk(schema: &Value, path: &str) -> usize {
+        let mut orders = Vec::new();
+        let mut count = 0;
+        for (name, property) in schema["properties"].as_object().unwrap() {
+            let path = format!("{path}/{name}");
+            for annotation in ["title", "description", "type"] {
+                assert!(property[annotation].is_string(), "{path} has no {annotation}");
+            }
+            orders.push(property["order"].as_u64().unwrap());
+            let nested = if property.get("oneOf").is_some() { &property["oneOf"][0] } else { property };
+            count += 1;
+            if nested.get("properties").is_some() {
+                count += walk(nested, &path);
+            } else {
+                assert_eq!(property["secret"] == true, name == "password", "{path}");
+                assert_eq!(property["nonsensitive"] == true, name != "password", "{path}");
+            }
+        }
+        orders.sort_unstable();
+        assert!(orders.into_iter().eq(0..schema["properties"].as_object().unwrap().len() as u64), "{path}");
+        count
+    }
+    assert_eq!(walk(&EndpointConfig::schema(), ""), 19);
+    assert_eq!(walk(&Resource::schema(), ""), 1);
+}
+
+/// What a form offers and what is parsed must not drift apart.
+#[test]
+fn the_forms_choices_and_defaults_are_those_of_the_parser() {
+    let schema = EndpointConfig::schema();
+    let names = |pointer: &str| {
+        let names = schema.pointer(pointer).unwrap().as_array().unwrap().iter();
+        names.map(|name| name.as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    fn all<T>(table: &[(&'static str, T)]) -> Vec<String> {
+        table.iter().map(|(name, _)| (*name).to_owned()).collect()
+    }
+    assert_eq!(names("/properties/compression/enum"), all(Compression::ALL));
+    assert_eq!(names("/properties/message_format/enum"), all(MessageFormat::ALL));
+    assert_eq!(names("/properties/tls/enum"), all(Tls::ALL));
+    let login = "/properties/credentials/oneOf/0/properties";
+    assert_eq!(names(&format!("{login}/mechanism/enum")), all(SaslMechanism::ALL));
+    assert_eq!(schema.pointer(&format!("{login}/auth_type/const")).unwrap(), AuthType::ALL[0].0);
+
+    let mut defaults = serde_json::json!({"advanced": {}});
+    for (name, property) in schema["properties"].as_object().unwrap() {
+        if let Some(default) = property.get("default") {
+            defaults[name] = default.clone();
+        }
+    }
+    for (name, property) in schema.pointer("/properties/advanced/properties").unwrap().as_object().unwrap() {
+        defaults["advanced"][name] = property["default"].clone();
+    }
+    assert_eq!(accepted(&defaults.to_string()), accepted("{}"));
+}
+
+#[test]
+fn the_endpoints_form() {
+    insta::assert_snapshot!(serde_json::to_string_pretty(&EndpointConfig::schema()).unwrap());
+}
+
+#[test]
+fn the_resources_form() {
+    insta::assert_snapshot!(serde_json::to_string_pretty(&Resource::schema()).unwrap());
+}
