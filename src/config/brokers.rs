@@ -37,7 +37,7 @@ fn server<'a>(entry: &'a str, protocol: &'static str) -> Result<&'a str, String>
     };
     let (host, port) = match address.strip_prefix('[') {
         Some(rest) => match rest.split_once(']') {
-            Some((host, rest)) if rest.is_empty() => (host, None),
+            Some((host, "")) => (host, None),
             Some((host, rest)) if rest.starts_with(':') => (host, Some(&rest[1..])),
             _ => return Err("an IPv6 address needs the form [address]:port".to_owned()),
         },
