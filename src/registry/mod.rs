@@ -1,1 +1,18 @@
-//! To come.
+//! The schema registry: a client for it, and a small registry in memory.
+//!
+//! A Confluent-compatible registry gives each schema a number, which stands at the front of every Avro
+//! message. [`Client`] asks for these numbers when bindings are opened, never per document. It knows
+//! HTTP, subjects and texts of schemas, and nothing of what the schemas say.
+//!
+//! [`memory`] answers the same requests from this process; preview and tests run against it.
+
+mod client;
+mod error;
+mod exchange;
+pub mod memory;
+
+#[cfg(test)]
+mod tests;
+
+pub use self::client::Client;
+pub use self::error::{Doing, Error, Trouble};

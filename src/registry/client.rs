@@ -1,0 +1,140 @@
+//! What the connector asks of a registry.
+
+use std::collections::HashMap;
+use std::panic;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+
+use super::error::{Doing, Error};
+use super::exchange::{Call, Exchange, Limits};
+use crate::config::SchemaRegistry;
+
+/// A client of one schema registry. Cheap to clone: clones share their connections.
+///
+/// Every call is bounded: 5 s for a connection, 30 s for the whole call with its retries. Connection
+/// errors, 429 and 5xx are tried again a few times with growing pauses; other answers are final.
+/// Proxies named by the environment (`HTTPS_PROXY`, `NO_PROXY`) are used, except for a registry on this
+/// machine. Certificates are checked by the system's authorities, or those of `SSL_CERT_FILE`.
+#[derive(Clone, Debug)]
+pub struct Client {
+    exchange: Arc<Exchange>,
+}
+
+impl Client {
+    /// Prepares a client; nothing is sent yet.
+    ///
+    /// # Errors
+    ///
+    /// The system's certificates are there but none of them can be read.
+    pub fn new(registry: &SchemaRegistry) -> Result<Self, Error> {
+        Self::with_limits(registry, Limits::default())
+    }
+
+    pub(super) fn with_limits(registry: &SchemaRegistry, limits: Limits) -> Result<Self, Error> {
+        Ok(Self { exchange: Arc::new(Exchange::new(registry, limits)?) })
+    }
+
+    /// Asks for the registry's configuration, to prove that it is there and accepts the login.
+    ///
+    /// # Errors
+    ///
+    /// No good answer came within `limit`.
+    pub async fn check(&self, limit: Duration) -> Result<(), Error> {
+        let call = self.exchange.get(Doing::Check, &["config"], ANSWER_LIMIT);
+        let answer = self.exchange.send(&call, limit).await?;
+        if answer.is_object() {
+            Ok(())
+        } else {
+            Err(self.exchange.unreadable(&call, "is JSON but not an object"))
+        }
+    }
+
+    /// Registers schemas, given as subject and text, and returns their numbers in the order given.
+    ///
+    /// Each distinct pair is sent once, at most ten at a time. A schema that is registered already
+    /// keeps its number. A subject is not empty, `.` or `..`: an address cannot carry those.
+    ///
+    /// # Errors
+    ///
+    /// The first refusal or failure; others that were still under way are given up.
+    pub async fn register(&self, subjects: &[(String, String)]) -> Result<Vec<u32>, Error> {
+        let mut distinct = Vec::new();
+        let mut seen = HashMap::new();
+        let places: Vec<usize> = subjects
+            .iter()
+            .map(|pair| {
+                *seen.entry(pair).or_insert_with(|| {
+                    distinct.push(pair);
+                    distinct.len() - 1
+                })
+            })
+            .collect();
+
+        let mut ids = vec![0; distinct.len()];
+        let mut waiting = distinct.into_iter().enumerate();
+        let mut running = JoinSet::new();
+        loop {
+            while running.len() < AT_ONCE
+                && let Some((place, (subject, schema))) = waiting.next()
+            {
+                let exchange = Arc::clone(&self.exchange);
+                let call = exchange.registration(subject, schema);
+                running.spawn(async move { (place, exchange.register(&call).await) });
+            }
+            match running.join_next().await {
+                None => break,
+                Some(Ok((place, id))) => ids[place] = id?,
+                // Nobody aborts these tasks, so it is a panic, which goes on in the caller.
+                Some(Err(failed)) => panic::resume_unwind(failed.into_panic()),
+            }
+        }
+        Ok(places.into_iter().map(|place| ids[place]).collect())
+    }
+
+    /// Reads the text of the schema that has this number.
+    ///
+    /// # Errors
+    ///
+    /// There is no such schema, or no good answer came.
+    pub async fn schema(&self, id: u32) -> Result<String, Error> {
+        let call = self.exchange.get(Doing::Fetch { id }, &["schemas", "ids", &id.to_string()], SCHEMA_LIMIT);
+        let mut answer = self.exchange.send(&call, self.exchange.whole()).await?;
+        match answer.get_mut("schema").map(Value::take) {
+            Some(Value::String(text)) => Ok(text),
+            _ => Err(self.exchange.unreadable(&call, "has no text named schema")),
+        }
+    }
+}
+
+impl Exchange {
+    fn registration(&self, subject: &str, schema: &str) -> Call {
+        let body = json!({"schema": schema, "schemaType": "AVRO"}).to_string();
+        // Newer registries repeat the schema in their answer.
+        let limit = ANSWER_LIMIT + 2 * body.len();
+        let doing = Doing::Register { subject: subject.to_owned() };
+        let mut call = self.post(doing, &["subjects", subject, "versions"], body, limit);
+        call.url.set_query(Some("normalize=true"));
+        call
+    }
+
+    async fn register(&self, call: &Call) -> Result<u32, Error> {
+        let answer = self.send(call, self.whole()).await?;
+        answer
+            .get("id")
+            .and_then(Value::as_u64)
+            .and_then(|id| u32::try_from(id).ok())
+            .ok_or_else(|| self.unreadable(call, "has no id of 32 bits"))
+    }
+}
+
+/// Registrations under way at a time: enough to hide the distance, few enough for a small registry.
+const AT_ONCE: usize = 10;
+
+/// Bytes of an answer that is no schema; registries send some hundred.
+const ANSWER_LIMIT: usize = 1024 * 1024;
+
+/// Bytes of an answer that carries a schema.
+const SCHEMA_LIMIT: usize = 16 * 1024 * 1024;
