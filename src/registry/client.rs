@@ -37,7 +37,8 @@ impl Client {
         Ok(Self { exchange: Arc::new(Exchange::new(registry, limits)?) })
     }
 
-    /// Asks for the registry's configuration, to prove that it is there and accepts the login.
+    /// Asks for the registry's configuration, to prove that it is there and accepts the login; three
+    /// times at most, because somebody waits for the verdict.
     ///
     /// # Errors
     ///

@@ -18,7 +18,7 @@ pub enum Error {
         reason: String,
     },
     /// No answer came.
-    #[error("{doing} at the schema registry {endpoint}: {trouble}{}; {}", tries(*attempts), trouble.remedy())]
+    #[error("{doing} at the schema registry {endpoint}: {trouble}{}; {}{}", tries(*attempts), trouble.remedy(), through(*proxy))]
     Unreachable {
         /// What was asked.
         doing: Doing,
@@ -26,6 +26,8 @@ pub enum Error {
         endpoint: String,
         /// What happened instead.
         trouble: Trouble,
+        /// The variable of the environment that names a proxy for this address.
+        proxy: Option<&'static str>,
         /// How often it was tried.
         attempts: u32,
     },
@@ -206,6 +208,10 @@ fn said(code: Option<i64>, message: &str) -> String {
         Some(code) => format!("{message} (error code {code})"),
         None => message,
     }
+}
+
+fn through(proxy: Option<&str>) -> String {
+    proxy.map_or_else(String::new, |name| format!(", and the proxy that {name} names"))
 }
 
 fn tries(attempts: u32) -> String {

@@ -1,5 +1,6 @@
 //! One request and its answer, with time limits, retries and a bound on what is read.
 
+use std::env;
 use std::error::Error as StdError;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
@@ -70,6 +71,8 @@ pub(super) struct Exchange {
     endpoint: Url,
     login: Option<(String, Option<Secret>)>,
     limits: Limits,
+    /// The variable of the environment by which requests go through a proxy.
+    proxy: Option<&'static str>,
 }
 
 impl Exchange {
@@ -82,7 +85,9 @@ impl Exchange {
             .user_agent(concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(limits.connect)
             .redirect(redirect::Policy::custom(follow));
-        if is_local(&endpoint) {
+        let proxy =
+            proxy_variable(&endpoint, |name| env::var_os(name).is_some_and(|value| !value.is_empty()));
+        if proxy.is_none() {
             http = http.no_proxy();
         }
         let http = http
@@ -90,7 +95,7 @@ impl Exchange {
             .map_err(|error| Error::Client { endpoint: endpoint.to_string(), reason: innermost(&error) })?;
 
         let login = registry.username.clone().map(|username| (username, registry.password.clone()));
-        Ok(Self { http, endpoint, login, limits })
+        Ok(Self { http, endpoint, login, limits, proxy })
     }
 
     /// The time that a call may take.
@@ -117,6 +122,10 @@ impl Exchange {
 
     /// Sends a call until it is answered, refused for good, tried often enough, or out of time.
     pub(super) async fn send(&self, call: &Call, limit: Duration) -> Result<Value, Error> {
+        let attempts = match call.doing {
+            Doing::Check => self.limits.attempts.min(CHECKS),
+            _ => self.limits.attempts,
+        };
         let deadline = Instant::now() + limit;
         let mut attempt = 1;
         loop {
@@ -126,7 +135,7 @@ impl Exchange {
             };
             let pause = failure.after.unwrap_or_else(|| self.limits.pause_after(attempt));
             let late = deadline.checked_duration_since(Instant::now()).is_none_or(|left| left <= pause);
-            if !failure.passes || attempt >= self.limits.attempts || late {
+            if !failure.passes || attempt >= attempts || late {
                 return Err(failure.error);
             }
             tracing::warn!(error = %failure.error, attempt, ?pause, "a request to the schema registry is tried again");
@@ -151,6 +160,7 @@ impl Exchange {
                     doing: call.doing.clone(),
                     endpoint: self.endpoint.to_string(),
                     trouble,
+                    proxy: self.proxy,
                     attempts: attempt,
                 },
             }
@@ -330,6 +340,17 @@ fn beginning(text: &[u8]) -> String {
     text.chars().take(SHOWN).collect()
 }
 
+/// The variable that names a proxy for this address, if there is one. This machine needs none: the
+/// registry in memory must work behind any proxy. (reqwest may still find the host in `NO_PROXY`.)
+pub(super) fn proxy_variable(endpoint: &Url, is_set: impl Fn(&str) -> bool) -> Option<&'static str> {
+    let names = if endpoint.scheme() == "https" {
+        ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"]
+    } else {
+        ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"]
+    };
+    names.into_iter().find(|name| !is_local(endpoint) && is_set(name))
+}
+
 fn is_local(endpoint: &Url) -> bool {
     match endpoint.host() {
         Some(Host::Ipv4(address)) => address.is_loopback(),
@@ -361,6 +382,9 @@ fn innermost(error: &reqwest::Error) -> String {
 const ACCEPTED: &str =
     "application/vnd.schemaregistry.v1+json, application/vnd.schemaregistry+json, application/json";
 const CONTENT: &str = "application/vnd.schemaregistry.v1+json";
+
+/// Attempts of a check: somebody waits for its verdict, and most likely has just mistyped the address.
+const CHECKS: u32 = 3;
 
 /// Redirects of one request that are followed.
 const REDIRECTS: usize = 3;

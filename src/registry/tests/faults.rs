@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::thread;
 use std::time::Instant;
 
+use super::super::exchange::proxy_variable;
 use super::super::memory::Fault;
 use super::*;
 
@@ -39,13 +40,15 @@ fn check(address: &str, limits: Limits) -> Result<(), Error> {
 }
 
 #[test]
-fn nobody_listens() {
+fn nobody_listens_and_who_asks_is_not_kept_waiting() {
+    // The promised limits: three attempts, 600 ms of pauses at most.
+    let patience = Limits { whole: PATIENT.whole, ..Limits::default() };
     let address = {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         format!("http://{}/", listener.local_addr().unwrap())
     };
     assert_eq!(
-        text(&check(&address, PATIENT).unwrap_err(), &address),
+        text(&check(&address, patience).unwrap_err(), &address),
         "reading the configuration at the schema registry ADDRESS: the connection was refused, 3 times; check host and port in schema_registry.endpoint, and that the registry runs"
     );
 }
@@ -77,8 +80,9 @@ fn the_registry_is_silent() {
         assert_eq!(registry.requests().len(), 1);
 
         registry.inject(Fault::Silence);
-        let client = Client::with_limits(&registry.config(), QUICK).unwrap();
-        assert!(client.schema(1).await.unwrap_err().to_string().contains("no answer within 600ms"));
+        let limits = Limits { whole: Duration::from_millis(150), ..PATIENT };
+        let client = Client::with_limits(&registry.config(), limits).unwrap();
+        assert!(client.schema(1).await.unwrap_err().to_string().contains("no answer within 150ms"));
     });
 }
 
@@ -90,10 +94,15 @@ fn retries_end_with_the_limit() {
         for _ in 0..1000 {
             registry.inject(Fault::answer(503, ""));
         }
-        let limits = Limits { attempts: u32::MAX, pause: Duration::from_millis(40), ..PATIENT };
+        let limits = Limits {
+            attempts: u32::MAX,
+            pause: Duration::from_millis(40),
+            whole: Duration::from_millis(300),
+            ..PATIENT
+        };
         let start = Instant::now();
         let client = Client::with_limits(&registry.config(), limits).unwrap();
-        let error = client.check(Duration::from_millis(300)).await.unwrap_err();
+        let error = client.schema(1).await.unwrap_err();
         assert!(matches!(error, Error::Refused { status: 503, .. }), "{error:?}");
         assert!(start.elapsed() < Duration::from_secs(30));
         assert!((2..10).contains(&registry.requests().len()), "{}", registry.requests().len());
@@ -150,7 +159,7 @@ fn the_port_does_not_speak_tls() {
 fn no_connection_comes_about() {
     // It accepts, but the handshake of TLS never ends: that belongs to the connection's time.
     let address = server("https", |_, _| thread::park());
-    let limits = Limits { attempts: 2, whole: PATIENT.whole, ..QUICK };
+    let limits = Limits { connect: Duration::from_millis(200), attempts: 2, ..PATIENT };
     assert_eq!(
         text(&check(&address, limits).unwrap_err(), &address),
         "reading the configuration at the schema registry ADDRESS: no connection within 200ms, 2 times; check host and port in schema_registry.endpoint, and that firewalls let the connection through"
@@ -277,10 +286,24 @@ fn other_troubles_keep_what_the_library_says() {
         doing: super::super::Doing::Check,
         endpoint: "https://r/".to_owned(),
         trouble: super::super::Trouble::Other { reason: "odd".to_owned() },
+        proxy: Some("HTTPS_PROXY"),
         attempts: 1,
     };
     assert_eq!(
         error.to_string(),
-        "reading the configuration at the schema registry https://r/: the request failed (odd); check schema_registry.endpoint, and the registry's log"
+        "reading the configuration at the schema registry https://r/: the request failed (odd); check schema_registry.endpoint, and the registry's log, and the proxy that HTTPS_PROXY names"
     );
+}
+
+#[test]
+fn proxies_are_for_other_machines_and_their_scheme() {
+    let found = |address: &str, set: &str| proxy_variable(&Url::parse(address).unwrap(), |name| name == set);
+    assert_eq!(found("https://r/", "HTTPS_PROXY"), Some("HTTPS_PROXY"));
+    assert_eq!(found("https://r/", "all_proxy"), Some("all_proxy"));
+    assert_eq!(found("http://r/", "http_proxy"), Some("http_proxy"));
+    assert_eq!(found("http://r/", "HTTPS_PROXY"), None);
+    assert_eq!(found("https://r/", "HTTP_PROXY"), None);
+    for address in ["http://127.0.0.1/", "http://[::1]/", "http://localhost/", "http://a.localhost/"] {
+        assert_eq!(found(address, "HTTP_PROXY"), None, "{address}");
+    }
 }

@@ -14,14 +14,6 @@ use super::exchange::Limits;
 use super::memory::{Options, Registry};
 use crate::config::{SchemaRegistry, Secret};
 
-/// Limits that let a test fail in a moment.
-const QUICK: Limits = Limits {
-    connect: Duration::from_millis(200),
-    whole: Duration::from_millis(600),
-    attempts: 3,
-    pause: Duration::from_millis(4),
-};
-
 /// Limits for tests that must not run into them, however busy the machine is.
 const PATIENT: Limits = Limits {
     connect: Duration::from_secs(60),
