@@ -1,5 +1,7 @@
 //! The rules of a configuration, the texts of its errors, and the forms.
 
+use proptest::prelude::*;
+
 use super::*;
 
 fn endpoint(json: &str) -> Result<EndpointConfig, Error> {
@@ -576,4 +578,43 @@ fn the_endpoints_form() {
 #[test]
 fn the_resources_form() {
     insta::assert_snapshot!(serde_json::to_string_pretty(&Resource::schema()).unwrap());
+}
+
+/// Texts made of what matters to the parsers, and of anything else.
+fn odd_text() -> impl Strategy<Value = String> {
+    prop_oneof![any::<String>(), "([a-z0-9@/:,.?# -]|\\[|\\]|SSL://|PLAINTEXT://|http://|é){0,12}"]
+}
+
+proptest! {
+    /// No text panics, and what is accepted is a list that librdkafka reads whole.
+    #[test]
+    fn servers_that_are_accepted_are_read_whole(text in odd_text()) {
+        let json = serde_json::json!({"bootstrap_servers": text, "message_format": "JSON"});
+        if let Ok(config) = EndpointConfig::parse(json.to_string().as_bytes()) {
+            for server in config.bootstrap_servers.split(',') {
+                prop_assert!(!server.is_empty() && !server.contains(['/', '@', ' ']), "{server:?}");
+            }
+            // Reading it again changes nothing.
+            let again = serde_json::json!({"bootstrap_servers": config.bootstrap_servers, "message_format": "JSON"});
+            prop_assert_eq!(EndpointConfig::parse(again.to_string().as_bytes()).unwrap(), config);
+        }
+    }
+
+    #[test]
+    fn no_text_panics(text in odd_text(), bytes in any::<Vec<u8>>()) {
+        let json = serde_json::json!({
+            "bootstrap_servers": "b",
+            "message_format": "Avro",
+            "schema_registry": {"endpoint": text},
+            "advanced": {"stall_timeout": text},
+        });
+        if let Ok(config) = EndpointConfig::parse(json.to_string().as_bytes()) {
+            prop_assert!(config.schema_registry.is_some());
+        }
+        let resource = serde_json::json!({"topic": text}).to_string();
+        if let Ok(resource) = Resource::parse(resource.as_bytes()) {
+            prop_assert_eq!(resource.topic.as_str(), text);
+        }
+        let _ = EndpointConfig::parse(&bytes);
+    }
 }

@@ -239,3 +239,29 @@ fn decoded(segment: &str) -> Option<String> {
 
 /// First segments of paths that exist.
 const KNOWN: [&str; 6] = ["subjects", "schemas", "compatibility", "config", "mode", "contexts"];
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use url::Url;
+
+    use super::*;
+
+    proptest! {
+        /// Whatever the url crate encodes as one segment is read as that segment.
+        #[test]
+        fn segments_are_read_as_they_were_written(subject in any::<String>()) {
+            // Addresses cannot have these as segments.
+            prop_assume!(!["", ".", ".."].contains(&subject.as_str()));
+            let mut url = Url::parse("http://r/").unwrap();
+            url.path_segments_mut().unwrap().pop_if_empty().extend(["subjects", &subject, "versions"]);
+            prop_assert_eq!(segments(url.path()).unwrap(), ["subjects", &subject, "versions"]);
+        }
+    }
+
+    #[test]
+    fn incomplete_escapes_stand_for_themselves_and_wrong_text_for_nothing() {
+        assert_eq!(segments("/a%/%4/%zz/%41%").unwrap(), ["a%", "%4", "%zz", "A%"]);
+        assert_eq!(segments("/%ff"), None);
+    }
+}

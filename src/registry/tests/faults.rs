@@ -72,7 +72,7 @@ fn the_registry_is_silent() {
         let client = Client::with_limits(&registry.config(), PATIENT).unwrap();
         let start = Instant::now();
         let error = client.check(Duration::from_millis(150)).await.unwrap_err();
-        assert!(start.elapsed() < Duration::from_secs(30));
+        assert!(start.elapsed() < Duration::from_secs(2));
         assert_eq!(
             text(&error, registry.url().as_str()),
             "reading the configuration at the schema registry ADDRESS: no answer within 150ms; check that the registry is healthy and reaches its storage"
