@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 use super::error::Error;
 use super::extract::{Extractor, StoreDoc};
-use super::fixture::{Entry, Fixture, reason};
+use super::fixture::{Entry, Fixture, without_place};
 use super::uuid;
 
 /// A fixture's documents as transactions of Stores.
@@ -135,7 +135,8 @@ impl ExactSizeIterator for Transaction<'_> {}
 
 /// A document with its UUID in place, or why it is none.
 fn parse(text: &str, uuid: &str) -> Result<Value, String> {
-    let mut document = serde_json::from_str::<Value>(text).map_err(|error| reason(&error))?;
+    let parsed = serde_json::from_str::<Value>(text);
+    let mut document = parsed.map_err(|error| format!("its document: {}", without_place(&error)))?;
     let members = document.as_object_mut().ok_or("the document is not an object")?;
     let meta = members.entry("_meta").or_insert_with(|| Value::Object(Map::new()));
     let meta = meta.as_object_mut().ok_or("the document's _meta is not an object")?;

@@ -250,14 +250,16 @@ impl<R: BufRead> Fixture<R> {
     }
 }
 
-/// What serde_json says, without its own line number.
-pub(super) fn reason(error: &serde_json::Error) -> String {
+/// What serde_json says, with the column in place of its own line number.
+fn reason(error: &serde_json::Error) -> String {
+    format!("{} (column {})", without_place(error), error.column())
+}
+
+/// What serde_json says, without the place.
+pub(super) fn without_place(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let place = format!(" at line {} column {}", error.line(), error.column());
-    match text.strip_suffix(&place) {
-        Some(text) => format!("{text} (column {})", error.column()),
-        None => text,
-    }
+    text.strip_suffix(&place).unwrap_or(&text).to_owned()
 }
 
 const EXPECTED: &str = "expected [\"collection\", {document}] or {\"commit\": true}";
