@@ -17,8 +17,8 @@ use crate::schema::{Exists, Shape, Types};
 pub fn projections(collection: &source::Collection) -> Result<Vec<Projection>, Error> {
     let place = &collection.place;
     let bundle = collection.read_schema.as_ref().unwrap_or(&collection.write_schema);
-    let shape =
-        Shape::infer(bundle).map_err(|source| Error::Schema { place: place.clone(), source: Box::new(source) })?;
+    let shape = Shape::infer(bundle)
+        .map_err(|source| Error::Schema { place: place.clone(), source: Box::new(source) })?;
     if shape.types != Types::OBJECT {
         let types = names(shape.types);
         return Err(Error::NotObject { place: place.clone(), types });
@@ -70,7 +70,10 @@ pub fn projections(collection: &source::Collection) -> Result<Vec<Projection>, E
     }
 
     for pointer in &collection.key {
-        let keyed = fields.by_name.values().find(|projection| projection.pointer == *pointer && projection.is_primary_key);
+        let keyed = fields
+            .by_name
+            .values()
+            .find(|projection| projection.pointer == *pointer && projection.is_primary_key);
         if let Some(found) = keyed.and_then(Projection::key_fault) {
             return Err(Error::KeyLocation { place: place.clone(), pointer: pointer.clone(), found });
         }

@@ -88,7 +88,8 @@ impl<R: BufRead> Transactions<R> {
                         continue;
                     }
                     let text: Arc<str> = document.get().into();
-                    let fault = |reason| self.fixture.fault(line, format!("collection {collection:?}: {reason}"));
+                    let fault =
+                        |reason| self.fixture.fault(line, format!("collection {collection:?}: {reason}"));
                     let document = parse(&text, &uuid).map_err(fault)?;
                     for &binding in readers {
                         let Some(extractor) = self.extractors.get(to_index(binding)) else { continue };

@@ -4,8 +4,6 @@ use std::io;
 
 use crate::schema;
 
-
-
 /// Why a task cannot be previewed. Every message names the place and says what was expected.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

@@ -72,7 +72,9 @@ impl<R: BufRead> Fixture<R> {
                         self.bump();
                         self.format = Format::Documents { first: true };
                     }
-                    Some(_) => return Err(self.fault(self.line, "expected a transaction: a list of documents")),
+                    Some(_) => {
+                        return Err(self.fault(self.line, "expected a transaction: a list of documents"));
+                    }
                     None => self.format = Format::Ended,
                 },
                 Format::Documents { first } => match self.element(first)? {
@@ -88,7 +90,9 @@ impl<R: BufRead> Fixture<R> {
                 Format::Ended => {
                     return match self.peek_token()? {
                         None => Ok(None),
-                        Some(_) => Err(self.fault(self.line, "expected nothing after the list of transactions")),
+                        Some(_) => {
+                            Err(self.fault(self.line, "expected nothing after the list of transactions"))
+                        }
                     };
                 }
             }

@@ -169,9 +169,10 @@ mod tests {
 
     #[test]
     fn members_are_sorted_and_strings_escaped() {
-        let value = parsed("{\"Z\":1,\"a\":2,\"\\u00e9\":\"\\/\\u0001\\u001f\\u007f\\u2028\\b\\t\\n\\f\\r\\\"\\\\\",\"\":4, \"10\":5}");
-        let expected =
-            "{\"\":4,\"10\":5,\"Z\":1,\"a\":2,\"é\":\"/\\u0001\\u001f\u{7f}\u{2028}\\b\\t\\n\\f\\r\\\"\\\\\"}";
+        let value = parsed(
+            "{\"Z\":1,\"a\":2,\"\\u00e9\":\"\\/\\u0001\\u001f\\u007f\\u2028\\b\\t\\n\\f\\r\\\"\\\\\",\"\":4, \"10\":5}",
+        );
+        let expected = "{\"\":4,\"10\":5,\"Z\":1,\"a\":2,\"é\":\"/\\u0001\\u001f\u{7f}\u{2028}\\b\\t\\n\\f\\r\\\"\\\\\"}";
         assert_eq!(text(&value, &Policy::default()), (expected.to_owned(), false));
     }
 

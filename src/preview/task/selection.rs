@@ -188,8 +188,8 @@ impl<'a> Chosen<'a> {
         downwards.sort_by_key(|p| (p.depth(), !p.explicit));
         for projection in downwards {
             let depth = projection.depth();
-            let in_reach = limit == Some(depth)
-                || (limit.is_none_or(|limit| depth < limit) && !projection.is_object());
+            let in_reach =
+                limit == Some(depth) || (limit.is_none_or(|limit| depth < limit) && !projection.is_object());
             if in_reach && !projection.is_within("/_meta") && !self.covers(projection) {
                 self.offer(projection);
             }
@@ -201,7 +201,11 @@ impl<'a> Chosen<'a> {
     fn covers(&self, projection: &Projection) -> bool {
         let taken = self.projections.iter().filter(|p| self.fields_chosen.contains(p.field.as_str()));
         taken.into_iter().any(|p| {
-            if p.pointer.is_empty() { projection.pointer.is_empty() } else { projection.is_within(&p.pointer) }
+            if p.pointer.is_empty() {
+                projection.pointer.is_empty()
+            } else {
+                projection.is_within(&p.pointer)
+            }
         })
     }
 
@@ -216,9 +220,9 @@ impl<'a> Chosen<'a> {
         }
         constraints.iter().find_map(|Constraint { demand, reason }| match demand {
             Demand::Forbidden => Some(format!("the connector forbids it ({reason})")),
-            Demand::Incompatible => {
-                Some(format!("the connector needs a backfill for it ({reason}); raise the binding's backfill"))
-            }
+            Demand::Incompatible => Some(format!(
+                "the connector needs a backfill for it ({reason}); raise the binding's backfill"
+            )),
             Demand::FieldRequired | Demand::LocationRequired | Demand::Optional => None,
         })
     }
@@ -230,12 +234,12 @@ impl<'a> Chosen<'a> {
     }
 
     fn into_selection(self, group_by: &[String]) -> Selection {
-        let is_root = |field: &&str| {
-            self.projections.iter().any(|p| p.field == **field && p.pointer.is_empty())
-        };
+        let is_root =
+            |field: &&str| self.projections.iter().any(|p| p.field == **field && p.pointer.is_empty());
         // Of several root fields the first by name is the document.
         let document = self.fields_chosen.iter().copied().find(is_root);
-        let is_value = |field: &&&str| !group_by.iter().any(|key| key == **field) && Some(**field) != document;
+        let is_value =
+            |field: &&&str| !group_by.iter().any(|key| key == **field) && Some(**field) != document;
         let config = self.fields.require.iter().filter(|(_, config)| !config.is_null());
         Selection {
             keys: group_by.to_vec(),

@@ -265,14 +265,17 @@ fn collection(name: &str, entry: &Entry) -> Result<Collection, Error> {
         return Err(key.unexpected("at least one JSON pointer"));
     }
     let schema = |member| at.get(member).map(|at| at.schema(&entry.file)).transpose();
-    let (write_schema, read_schema) = match (schema("schema")?, schema("writeSchema")?, schema("readSchema")?) {
+    let (write_schema, read_schema) = match (schema("schema")?, schema("writeSchema")?, schema("readSchema")?)
+    {
         (Some(schema), None, None) => (schema, None),
         (None, Some(write), None) => (write, None),
         (None, Some(write), Some(read)) => {
             let read = bundle(read, &write);
             (write, Some(read))
         }
-        _ => return Err(at.unexpected("either \"schema\" or \"writeSchema\" with an optional \"readSchema\"")),
+        _ => {
+            return Err(at.unexpected("either \"schema\" or \"writeSchema\" with an optional \"readSchema\""));
+        }
     };
     let mut projections = BTreeMap::new();
     if let Some(at) = at.get("projections") {
@@ -348,7 +351,8 @@ fn fields(at: &At<'_>) -> Result<Fields, Error> {
             }
         }
     }
-    fields.exclude = at.get("exclude").map(|at| at.texts()).transpose()?.unwrap_or_default().into_iter().collect();
+    fields.exclude =
+        at.get("exclude").map(|at| at.texts()).transpose()?.unwrap_or_default().into_iter().collect();
     fields.group_by = at.get("groupBy").map(|at| at.texts()).transpose()?.unwrap_or_default();
     Ok(fields)
 }
@@ -406,7 +410,9 @@ impl<'v> At<'v> {
             let text = match value {
                 Value::String(text) => text.clone(),
                 Value::Number(_) | Value::Bool(_) => value.to_string(),
-                _ => return Err(Self { value, place: format!("{}, {name}", self.place) }.unexpected("a text")),
+                _ => {
+                    return Err(Self { value, place: format!("{}, {name}", self.place) }.unexpected("a text"));
+                }
             };
             env.insert(name.clone(), text);
         }

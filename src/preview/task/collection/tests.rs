@@ -44,7 +44,8 @@ fn listed(collection: &source::Collection) -> Vec<String> {
     let line = |p: &Projection| {
         let mut line =
             format!("{} {:?} {} {:?}", p.field, p.pointer, p.inference.types.join(","), p.inference.exists);
-        for (flag, text) in [(p.is_primary_key, " key"), (p.explicit, " explicit"), (p.is_partition_key, " partition")]
+        for (flag, text) in
+            [(p.is_primary_key, " key"), (p.explicit, " explicit"), (p.is_partition_key, " partition")]
         {
             line.push_str(if flag { text } else { "" });
         }
@@ -102,8 +103,10 @@ fn inferences_carry_annotations() {
 
 #[test]
 fn user_projections() {
-    let simple = || json!({"type": "object", "properties": {"id": {"type": "integer"}, "a": {"type": "string"}}});
-    let user = [("id", "/id"), ("mine", "/id"), ("deep", "a/b/0"), ("time", "/_meta/uuid/date-time"), ("whole", "")];
+    let simple =
+        || json!({"type": "object", "properties": {"id": {"type": "integer"}, "a": {"type": "string"}}});
+    let user =
+        [("id", "/id"), ("mine", "/id"), ("deep", "a/b/0"), ("time", "/_meta/uuid/date-time"), ("whole", "")];
     let mut source = collection(simple(), &["/id"], &user);
     source.projections.get_mut("mine").unwrap().partition = true;
     assert_eq!(
@@ -145,7 +148,8 @@ fn a_read_schema_goes_before_the_write_schema() {
 
 #[test]
 fn key_locations_may_be_optional_and_nullable() {
-    let schema = json!({"type": "object", "properties": {"a": {"type": ["string", "null"]}, "b": {"type": "number"}}});
+    let schema =
+        json!({"type": "object", "properties": {"a": {"type": ["string", "null"]}, "b": {"type": "number"}}});
     assert_eq!(projections(&collection(schema, &["/a", "/b"], &[])).unwrap().len(), 5);
 }
 
@@ -161,11 +165,15 @@ fn messages() {
     );
     assert_eq!(
         error(json!({"type": "object"}), "/id", &[]),
-        format!("{place}: key location \"/id\" must be a scalar that the schema declares, it is not declared")
+        format!(
+            "{place}: key location \"/id\" must be a scalar that the schema declares, it is not declared"
+        )
     );
     assert_eq!(
         error(schema(), "/list", &[]),
-        format!("{place}: key location \"/list\" must be a scalar that the schema declares, its types are array")
+        format!(
+            "{place}: key location \"/list\" must be a scalar that the schema declares, its types are array"
+        )
     );
     assert_eq!(
         error(schema(), "/no", &[]),

@@ -47,7 +47,8 @@ fn stores(text: &str, collections: &[&str]) -> Vec<(u64, Vec<String>)> {
         let stores: Vec<_> = transaction
             .map(|store| {
                 let store = store.unwrap();
-                let [key, values] = [&store.key_json, &store.values_json].map(|text| str::from_utf8(text).unwrap());
+                let [key, values] =
+                    [&store.key_json, &store.values_json].map(|text| str::from_utf8(text).unwrap());
                 format!("{} {key} {values}{}", store.binding, if store.delete { " delete" } else { "" })
             })
             .collect();

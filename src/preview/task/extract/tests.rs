@@ -59,7 +59,8 @@ const POLICY: Policy = Policy { string: 4, nested_object: 2, array: 3 };
 
 #[test]
 fn both_forms_of_key_values_and_document() {
-    let extractor = extractor(&["id", "a"], &["d", "flow_published_at", "_meta/uuid"], true, Policy::default());
+    let extractor =
+        extractor(&["id", "a"], &["d", "flow_published_at", "_meta/uuid"], true, Policy::default());
     let document = json!({
         "id": 7, "a": "x\u{0}", "d": {"z": 1, "b": 1e16},
         "_meta": {"uuid": "7545a800-1dda-11b2-8000-071353030311"},
@@ -115,7 +116,9 @@ fn a_text_that_tells_no_time_passes() {
 #[test]
 fn deletes() {
     let extractor = extractor(&["id"], &[], false, Policy::default());
-    for (operation, delete) in [(json!("d"), true), (json!("u"), false), (json!(["d"]), false), (json!(null), false)] {
+    for (operation, delete) in
+        [(json!("d"), true), (json!("u"), false), (json!(["d"]), false), (json!(null), false)]
+    {
         assert_eq!(extractor.store(0, &json!({"_meta": {"op": operation}})).delete, delete);
     }
 }

@@ -178,7 +178,9 @@ fn keys_prefer_the_users_projection_and_the_required_one() {
     assert_eq!(keys(&exclude(&["Id"])), ["Other"]);
     assert_eq!(keys(&exclude(&["Id", "Other"])), ["id"]);
     assert_eq!(
-        group_by("place", &all, &["/id".to_owned()], &exclude(&["Id", "Other", "id"])).unwrap_err().to_string(),
+        group_by("place", &all, &["/id".to_owned()], &exclude(&["Id", "Other", "id"]))
+            .unwrap_err()
+            .to_string(),
         "place: field \"/id\" is a part of the key, but the binding excludes it"
     );
     // The canonical field of the key's location is not taken besides; the users' are.

@@ -203,8 +203,10 @@ collections: {c: {schema: thing.schema.json, key: [/id]}}
 
 #[test]
 fn anchors_and_merges() {
-    let read = read(&with_bindings("\n      - &one {source: acme/thing, resource: {topic: a}}\n      - {<<: *one, backfill: 2}"))
-        .unwrap();
+    let read = read(&with_bindings(
+        "\n      - &one {source: acme/thing, resource: {topic: a}}\n      - {<<: *one, backfill: 2}",
+    ))
+    .unwrap();
     assert_eq!(read.bindings[1].resource, json!({"topic": "a"}));
     assert_eq!(read.bindings[1].backfill, 2);
 }
@@ -305,10 +307,8 @@ fn unreadable_files() {
     let twice = message("a: 1\na: 2\n");
     assert!(twice.contains("duplicate"), "{twice}");
 
-    let files = [
-        ("flow.yaml", "import: [other.yaml]\ncollections: {c: {}}"),
-        ("other.yaml", "collections: {c: {}}"),
-    ];
+    let files =
+        [("flow.yaml", "import: [other.yaml]\ncollections: {c: {}}"), ("other.yaml", "collections: {c: {}}")];
     assert_eq!(
         load(&files, None).unwrap_err(),
         "collection \"c\" is defined twice: in flow.yaml and in other.yaml"
