@@ -136,7 +136,10 @@ pub enum Error {
         canonical: String,
     },
     /// A binding mentions a field that its collection does not have.
-    #[error("{place}: fields.{member} names {field:?}, which is not a field of the collection, those are: {}", known.join(", "))]
+    #[error(
+        "{place}: fields.{member} names {field:?}, which is not a field of the collection, those are: {}",
+        some(known)
+    )]
     UnknownField {
         /// The binding.
         place: String,
@@ -187,7 +190,32 @@ pub enum Error {
     },
 }
 
+/// The first names, for a message; a collection may have thousands.
+fn some(names: &[String]) -> String {
+    const MOST: usize = 20;
+    match names.get(..MOST) {
+        Some(first) if names.len() > MOST => {
+            format!("{} and {} more", first.join(", "), names.len() - MOST)
+        }
+        _ => list(names),
+    }
+}
+
 /// Names for a message.
-pub(super) fn list(names: &[String]) -> String {
+fn list(names: &[String]) -> String {
     if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::some;
+
+    #[test]
+    fn long_lists_are_cut() {
+        let names = |count: usize| (0..count).map(|i| i.to_string()).collect::<Vec<_>>();
+        assert_eq!(some(&names(0)), "none");
+        assert_eq!(some(&names(3)), "0, 1, 2");
+        assert!(some(&names(20)).ends_with("18, 19"));
+        assert!(some(&names(23)).ends_with("18, 19 and 3 more"));
+    }
 }

@@ -56,6 +56,8 @@ enum Kind {
     PublishedAt,
     /// Whether anything of the Store was cut.
     Truncated,
+    /// The collection has no such field.
+    Unknown,
 }
 
 impl Extractor {
@@ -65,7 +67,7 @@ impl Extractor {
         let field = |name: &String| {
             let projection = projections.iter().find(|projection| projection.field == *name);
             let Some(projection) = projection else {
-                return Field { pointer: Pointer::default(), kind: Kind::Plain, default: Value::Null };
+                return Field { pointer: Pointer::default(), kind: Kind::Unknown, default: Value::Null };
             };
             Field {
                 pointer: Pointer::parse(&projection.pointer),
@@ -143,6 +145,7 @@ impl Field {
                     return Cow::Owned(Value::String(time));
                 }
             }
+            Kind::Unknown => return Cow::Owned(Value::Null),
             Kind::Plain => {}
         }
         Cow::Borrowed(found.unwrap_or(&self.default))

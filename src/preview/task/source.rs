@@ -4,18 +4,19 @@
 //! may be the name of a file beside the one that mentions it, and `import` is followed.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::thread;
 
 use serde_json::{Map, Value};
 
 use super::error::Error;
 use super::pointer::normal;
+use place::{At, read_value};
 
-/// A specification with the files that it imports.
-#[derive(Debug)]
+mod place;
+
+/// A specification with the files that it imports. It may hold credentials, and has no `Debug`.
 pub struct Source {
     path: String,
     collections: BTreeMap<String, Entry>,
@@ -23,7 +24,6 @@ pub struct Source {
 }
 
 /// Something that a file defines.
-#[derive(Debug)]
 struct Entry {
     file: Arc<File>,
     value: Value,
@@ -39,7 +39,6 @@ struct File {
 }
 
 /// A materialization as its source has it.
-#[derive(Debug)]
 pub struct Materialization {
     /// Its name in the specification.
     pub name: String,
@@ -52,7 +51,7 @@ pub struct Materialization {
 }
 
 /// How the specification would run the connector.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Endpoint {
     /// A local command.
     Local {
@@ -132,6 +131,29 @@ pub enum Recommended {
     /// `true`: what is no object, at any depth.
     #[default]
     All,
+}
+
+/// Without the configuration, which has credentials.
+impl fmt::Debug for Materialization {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Materialization")
+            .field("name", &self.name)
+            .field("endpoint", &self.endpoint)
+            .field("bindings", &self.bindings)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Without the environment, which may have credentials.
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Local { protobuf, env: _ } => {
+                f.debug_struct("Local").field("protobuf", protobuf).finish_non_exhaustive()
+            }
+            Self::Connector { image } => f.debug_struct("Connector").field("image", image).finish(),
+        }
+    }
 }
 
 impl Source {
@@ -222,7 +244,7 @@ impl Source {
             let image = connector.require("image")?.text()?.to_owned();
             (Endpoint::Connector { image }, connector.require("config")?)
         } else {
-            return Err(endpoint.unexpected("a member \"local\" or \"connector\""));
+            return Err(endpoint.unexpected_as("a member \"local\" or \"connector\"", "neither"));
         };
         let config = config.inline(&entry.file)?;
         At { value: &config, place: format!("{}, config", at.place) }.members()?;
@@ -262,7 +284,7 @@ fn collection(name: &str, entry: &Entry) -> Result<Collection, Error> {
     let key = at.require("key")?;
     let key_texts: Vec<_> = key.texts()?.iter().map(|pointer| normal(pointer)).collect();
     if key_texts.is_empty() {
-        return Err(key.unexpected("at least one JSON pointer"));
+        return Err(key.unexpected_as("at least one JSON pointer", "an empty list"));
     }
     let schema = |member| at.get(member).map(|at| at.schema(&entry.file)).transpose();
     let (write_schema, read_schema) = match (schema("schema")?, schema("writeSchema")?, schema("readSchema")?)
@@ -274,7 +296,10 @@ fn collection(name: &str, entry: &Entry) -> Result<Collection, Error> {
             (write, Some(read))
         }
         _ => {
-            return Err(at.unexpected("either \"schema\" or \"writeSchema\" with an optional \"readSchema\""));
+            return Err(at.unexpected_as(
+                "either \"schema\" or \"writeSchema\" with an optional \"readSchema\"",
+                "other members",
+            ));
         }
     };
     let mut projections = BTreeMap::new();
@@ -347,7 +372,7 @@ fn fields(at: &At<'_>) -> Result<Fields, Error> {
         let Some(include) = at.get(member) else { continue };
         for (field, config) in include.members()? {
             if fields.require.insert(field.clone(), config.clone()).is_some() {
-                return Err(include.unexpected("fields that \"include\" does not name already"));
+                return Err(include.unexpected_as("other fields than those of include", "one of those"));
             }
         }
     }
@@ -356,148 +381,6 @@ fn fields(at: &At<'_>) -> Result<Fields, Error> {
     fields.group_by = at.get("groupBy").map(|at| at.texts()).transpose()?.unwrap_or_default();
     Ok(fields)
 }
-
-/// A value of the specification, and where it is.
-struct At<'v> {
-    value: &'v Value,
-    place: String,
-}
-
-impl<'v> At<'v> {
-    /// The member `name`; null counts as absent.
-    fn get(&self, name: &str) -> Option<Self> {
-        let value = self.value.get(name).filter(|value| !value.is_null())?;
-        Some(Self { value, place: format!("{}, {name}", self.place) })
-    }
-
-    fn require(&self, name: &str) -> Result<Self, Error> {
-        self.members()?;
-        let missing = || Error::Missing { place: self.place.clone(), member: name.to_owned() };
-        self.get(name).ok_or_else(missing)
-    }
-
-    fn members(&self) -> Result<&'v Map<String, Value>, Error> {
-        self.value.as_object().ok_or_else(|| self.unexpected("a mapping"))
-    }
-
-    fn items(&self) -> Result<Vec<Self>, Error> {
-        let items = self.value.as_array().ok_or_else(|| self.unexpected("a list"))?;
-        let place = |i| format!("{} {i}", self.place);
-        Ok(items.iter().enumerate().map(|(i, value)| Self { value, place: place(i) }).collect())
-    }
-
-    fn text(&self) -> Result<&'v str, Error> {
-        self.value.as_str().ok_or_else(|| self.unexpected("a text"))
-    }
-
-    fn texts(&self) -> Result<Vec<String>, Error> {
-        self.items()?.iter().map(|item| item.text().map(str::to_owned)).collect()
-    }
-
-    fn flag(&self) -> Result<bool, Error> {
-        self.value.as_bool().ok_or_else(|| self.unexpected("true or false"))
-    }
-
-    fn number(&self) -> Result<u32, Error> {
-        let number = self.value.as_u64().and_then(|number| u32::try_from(number).ok());
-        number.ok_or_else(|| self.unexpected("a number from 0 to 4294967295"))
-    }
-
-    /// Variables and their texts; YAML makes numbers and booleans of some.
-    fn environment(&self) -> Result<BTreeMap<String, String>, Error> {
-        let mut env = BTreeMap::new();
-        for (name, value) in self.members()? {
-            let text = match value {
-                Value::String(text) => text.clone(),
-                Value::Number(_) | Value::Bool(_) => value.to_string(),
-                _ => {
-                    return Err(Self { value, place: format!("{}, {name}", self.place) }.unexpected("a text"));
-                }
-            };
-            env.insert(name.clone(), text);
-        }
-        Ok(env)
-    }
-
-    /// The value, or what is in the file that it names.
-    fn inline(&self, file: &File) -> Result<Value, Error> {
-        if self.value.is_string() { read_value(&self.file(file)?) } else { Ok(self.value.clone()) }
-    }
-
-    /// A schema: an object or a boolean, here or in the file that it names.
-    fn schema(&self, file: &File) -> Result<Value, Error> {
-        let schema = self.inline(file)?;
-        if schema.is_object() || schema.is_boolean() {
-            return Ok(schema);
-        }
-        Err(At { value: &schema, place: self.place.clone() }.unexpected("a JSON schema"))
-    }
-
-    /// The path of the file that the value names.
-    fn file(&self, file: &File) -> Result<PathBuf, Error> {
-        let name = self.text()?;
-        if name.contains("://") {
-            return Err(Error::Remote { place: self.place.clone(), url: name.to_owned() });
-        }
-        Ok(file.folder.join(name))
-    }
-
-    /// The value is not what it must be. Says what kind it is, never what is in it.
-    fn unexpected(&self, expected: &'static str) -> Error {
-        let found = match self.value {
-            Value::Null => "null",
-            Value::Bool(_) => "a boolean",
-            Value::Number(_) => "a number",
-            Value::String(_) => "a text",
-            Value::Array(_) => "a list",
-            Value::Object(_) => "a mapping without that",
-        };
-        Error::Unexpected { place: self.place.clone(), expected, found }
-    }
-}
-
-/// Reads a file of JSON or YAML.
-fn read_value(path: &Path) -> Result<Value, Error> {
-    let text = fs::read_to_string(path)
-        .map_err(|source| Error::ReadSource { path: path.display().to_string(), source })?;
-    parse_value(&text).map_err(|reason| Error::Syntax { path: path.display().to_string(), reason })
-}
-
-fn parse_value(text: &str) -> Result<Value, String> {
-    // JSON is YAML too, but its own parser is exact about it, and faster.
-    if let Ok(value) = serde_json::from_str(text) {
-        return Ok(value);
-    }
-    // Its stack frames are large: as deep as the limit, they need more than a thread usually has.
-    thread::scope(|scope| {
-        let reader = thread::Builder::new().name("yaml".to_owned()).stack_size(YAML_STACK);
-        let spawned = reader.spawn_scoped(scope, || parse_yaml(text));
-        let spawned = spawned.map_err(|error| format!("cannot start its reader: {error}"))?;
-        spawned.join().unwrap_or_else(|_| Err("its reader failed".to_owned()))
-    })
-}
-
-fn parse_yaml(text: &str) -> Result<Value, String> {
-    let options = serde_saphyr::options! {
-        // Excerpts of the file might show credentials.
-        with_snippet: false,
-        // As YAML 1.2 has it: `no` and `007` are texts.
-        strict_booleans: true,
-        leading_zero_numbers_as_strings: true,
-        underscored_numbers_as_strings: true,
-        // The file is the user's own; the limits only keep mistakes from filling the memory.
-        budget: serde_saphyr::budget! {
-            max_depth: YAML_DEPTH,
-            max_events: 20_000_000,
-            max_nodes: 10_000_000,
-        },
-    };
-    serde_saphyr::from_str_with_options(text, options).map_err(|error| error.without_snippet().to_string())
-}
-
-/// Levels of mappings and lists, as many as JSON's reader takes.
-const YAML_DEPTH: usize = 128;
-const YAML_STACK: usize = 64 << 20;
 
 #[cfg(test)]
 mod tests;

@@ -99,6 +99,12 @@ fn absent_values_are_the_default_or_null_and_present_nulls_stay() {
 }
 
 #[test]
+fn fields_without_projection_are_null() {
+    let store = extractor(&["id"], &["unheard of"], false, Policy::default()).store(0, &json!({"id": 1}));
+    assert_eq!(text(&store.values_json), "[null]");
+}
+
+#[test]
 fn nothing_selected_is_an_empty_tuple() {
     let store = extractor(&["id"], &[], false, Policy::default()).store(0, &json!({"id": 1}));
     assert_eq!((&store.values_packed[..], text(&store.values_json)), (&b""[..], "[]"));

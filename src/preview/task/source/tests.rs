@@ -255,7 +255,7 @@ fn messages_name_the_place() {
         ("import: ['https://x.example/f.yaml']".to_owned(),
             "flow.yaml, import 0: \"https://x.example/f.yaml\" is not a local file; download it and name the file instead".to_owned()),
         (with_bindings("{}"),
-            "flow.yaml: materialization \"acme/m\", bindings: expected a list, found a mapping without that".to_owned()),
+            "flow.yaml: materialization \"acme/m\", bindings: expected a list, found a mapping".to_owned()),
         (with_bindings("[{resource: {}}]"), format!("{binding}: member \"source\" is missing")),
         (with_bindings("[5]"), format!("{binding}: expected a mapping, found a number")),
         (with_bindings("[{source: acme/thing}]"), format!("{binding}: member \"resource\" is missing")),
@@ -276,13 +276,13 @@ fn messages_name_the_place() {
         (with_bindings("[{source: acme/thing, resource: {}, fields: {exclude: [1]}}]"),
             format!("{binding}, fields, exclude 0: expected a text, found a number")),
         (with_bindings("[{source: acme/thing, resource: {}, fields: {include: {a: {}}, require: {a: {}}}}]"),
-            format!("{binding}, fields, require: expected fields that \"include\" does not name already, found a mapping without that")),
+            format!("{binding}, fields, require: expected other fields than those of include, found one of those")),
         (with_bindings("[{source: acme/thing, resource: {}}]").replace("key: [/id]", "key: []"),
-            "flow.yaml: collection \"acme/thing\", key: expected at least one JSON pointer, found a list".to_owned()),
+            "flow.yaml: collection \"acme/thing\", key: expected at least one JSON pointer, found an empty list".to_owned()),
         (with_bindings("[{source: acme/thing, resource: {}}]").replace("schema: ", "readSchema: "),
-            "flow.yaml: collection \"acme/thing\": expected either \"schema\" or \"writeSchema\" with an optional \"readSchema\", found a mapping without that".to_owned()),
+            "flow.yaml: collection \"acme/thing\": expected either \"schema\" or \"writeSchema\" with an optional \"readSchema\", found other members".to_owned()),
         (with_bindings("[]").replace("local:", "dekaf:"),
-            "flow.yaml: materialization \"acme/m\", endpoint: expected a member \"local\" or \"connector\", found a mapping without that".to_owned()),
+            "flow.yaml: materialization \"acme/m\", endpoint: expected a member \"local\" or \"connector\", found neither".to_owned()),
         (with_bindings("[]").replace("config: {bootstrap_servers: 'a:1'}", "config: [hunter2]"),
             "flow.yaml: materialization \"acme/m\", config: expected a mapping, found a list".to_owned()),
         (with_bindings("[]").replace("config:", "env: {A: [1]}, config:"),
@@ -291,6 +291,30 @@ fn messages_name_the_place() {
     for (text, expected) in cases {
         assert_eq!(message(&text), expected, "{text}");
     }
+}
+
+#[test]
+fn names_that_yaml_takes_for_numbers() {
+    let text = with_bindings("[{source: acme/thing, resource: {}}]")
+        .replace("{id: {type: integer}}", "{1: {type: string}, true: {}, 1.5: {}}");
+    let schema = read(&text).unwrap().bindings.remove(0).collection.write_schema;
+    assert_eq!(schema["properties"], json!({"1": {"type": "string"}, "true": {}, "1.5": {}}));
+}
+
+#[test]
+fn debug_shows_no_configuration() {
+    let text =
+        with_bindings("[]").replace("config:", "env: {TOKEN: hunter2}, config:").replace("a:1", "hunter3");
+    let read = read(&text).unwrap();
+    assert!(read.config.to_string().contains("hunter3"));
+    let shown = format!("{read:?}");
+    assert!(shown.contains("acme/m") && !shown.contains("hunter"), "{shown}");
+}
+
+#[test]
+fn a_json_file_is_told_in_terms_of_json() {
+    let error = load(&[("flow.json", "{\"a\":\n}")], None).unwrap_err();
+    assert_eq!(error, "flow.json is neither YAML nor JSON: expected value at line 2 column 1");
 }
 
 #[test]
