@@ -128,8 +128,12 @@ impl<W: Write> FrameWriter<W> {
         checked(line.len(), name)?;
         // Newlines of an inlined text: outside of strings, where they are white space, as JSON has none
         // inside.
-        for byte in line.iter_mut().filter(|byte| **byte == b'\n') {
-            *byte = b' ';
+        let mut rest = line;
+        while let Some((newline, behind)) =
+            memchr::memchr(b'\n', rest).and_then(|at| rest.get_mut(at..)?.split_first_mut())
+        {
+            *newline = b' ';
+            rest = behind;
         }
         self.pending.push(b'\n');
         Ok(())

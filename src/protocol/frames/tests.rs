@@ -182,17 +182,16 @@ fn a_buffer_of_some_megabytes_is_kept() {
 
 #[test]
 fn a_line_of_the_limit_passes_and_a_longer_one_does_not() {
-    let mut stream = b"{}  \n".to_vec();
-    stream.extend(vec![b'1'; MAX_FRAME]);
-    stream.push(b'\n');
-    let mut frames = Frames::new(Pieces::new(&stream, 1 << 20), None);
+    let lines = |length: usize| {
+        let long = io::repeat(b'1').take(u64_from(length));
+        Frames::new(b"{}  \n".chain(long).chain(&b"\n"[..]), None)
+    };
+    let mut frames = lines(MAX_FRAME);
     frames.next().unwrap().unwrap();
     assert_eq!(frames.next().unwrap().unwrap().range.len(), MAX_FRAME);
     assert!(frames.next().unwrap().is_none());
 
-    stream.pop();
-    stream.extend(b"1\n");
-    let mut frames = Frames::new(Pieces::new(&stream, 1 << 20), None);
+    let mut frames = lines(MAX_FRAME + 1);
     frames.next().unwrap().unwrap();
     assert_eq!(
         frames.next().unwrap_err().to_string(),

@@ -166,7 +166,8 @@ fn what_cannot_be_written_says_why_and_writes_nothing() {
     let mut responses = ResponseWriter::new(&mut output, Codec::Json);
     let broken = response::Flushed { state: state("{\"password\":") };
     let two = Response { opened: Some(Default::default()), ..broken.clone().into() };
-    let long = response::Loaded { doc_json: vec![b'1'; MAX_FRAME].into(), binding: 0 };
+    let doc = ["\"", "x".repeat(MAX_FRAME).as_str(), "\""].concat();
+    let long = response::Loaded { doc_json: doc.into(), binding: 0 };
     let errors = [
         responses.send(&broken.into()).unwrap_err().to_string(),
         responses.send(&two).unwrap_err().to_string(),
@@ -179,8 +180,8 @@ fn what_cannot_be_written_says_why_and_writes_nothing() {
     encoding flushed: a JSON text in it is not JSON, or a time out of range: EOF while parsing a value at line 1 column 12
     encoding a response: it has the messages opened and flushed; expected one
     encoding a response: it has no message; expected one
-    encoding loaded: it has 67108883 bytes; a frame has at most 67108864
-    encoding loaded: it has 67108874 bytes; a frame has at most 67108864
+    encoding loaded: it has 67108885 bytes; a frame has at most 67108864
+    encoding loaded: it has 67108876 bytes; a frame has at most 67108864
     ");
 }
 
