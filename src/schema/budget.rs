@@ -39,9 +39,9 @@ impl Budget {
     }
 
     /// Copies a shape and counts what is in it, before it is copied.
-    pub(super) fn copy(&mut self, shape: &Shape) -> Result<Shape, Error> {
+    pub(super) fn copy(&mut self, shape: &Shape) -> Result<Box<Shape>, Error> {
         self.count(shape)?;
-        Ok(shape.clone())
+        Ok(Box::new(shape.clone()))
     }
 
     /// Counts the texts and values of a shape that was made: so many bytes are as good as a shape.
