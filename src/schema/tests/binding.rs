@@ -159,6 +159,14 @@ fn fields_by_location_and_by_inference() {
 }
 
 #[test]
+fn a_field_of_a_locations_name_with_another_pointer_is_not_that_location() {
+    let shape = infer(&json!({"type": "object", "properties": {"flow_document": {"type": "integer"}}}));
+    let rows: &[Row<'_>] = &[("id", "/id", &["integer"], true), ("flow_document", "", &["object"], true)];
+    let schemas = select(&shape, rows, &["id"], &["flow_document"], None).expect("mapped");
+    assert!(field(&schemas, "flow_document").is_some_and(|text| text.contains(r#""type":"record""#)));
+}
+
+#[test]
 fn parts_of_the_key() {
     let shape = infer(&json!({"type": "object", "properties": {
         "a": {"type": "string"}, "b": {"type": ["string", "null"]}, "c": {"type": "integer", "default": 3}}}));

@@ -82,6 +82,14 @@ fn bases() {
             json!({"$id": "relative", "$ref": "#/$defs/a", "$defs": {"a": {"type": "null"}}}),
             json!({"types": "null"}),
         ),
+        (
+            json!({"$id": "#name", "$ref": "#/$defs/a", "$defs": {"a": {"type": "null"}}}),
+            json!({"types": "null"}),
+        ),
+        (
+            json!({"$id": "http://h/r#name", "$ref": "r#/$defs/a", "$defs": {"a": {"type": "null"}}}),
+            json!({"types": "null"}),
+        ),
         (json!({"$id": 5, "$ref": "#/$defs/a", "$defs": {"a": {"type": "null"}}}), json!({"types": "null"})),
         (
             json!({"$id": "urn:x:y", "$ref": "#/$defs/a", "$defs": {"a": {"type": "null"}}}),
