@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::MAX_FRAME;
+use super::{Codec, MAX_FRAME};
 
 /// A stream could not be read or written.
 ///
@@ -92,8 +92,14 @@ pub enum Error {
     },
 
     /// A frame is not what the protocol calls for.
-    #[error("decoding the frame at byte {at}: {fault} (byte {offset} of {length}, {position} of the stream)")]
+    #[error(
+        "decoding the {codec} frame at byte {at}: {fault} (byte {offset} of {length}, {position} of the stream); \
+         the sender must speak Flow's materialize protocol as FLOW_RUNTIME_CODEC={codec}",
+        codec = codec.name()
+    )]
     Malformed {
+        /// The codec that the frame was taken to be in.
+        codec: Codec,
         /// Where the frame begins.
         at: u64,
         /// The frame's length in bytes.
