@@ -83,7 +83,7 @@ fn field_shape(
 ) -> Result<(Shape, bool), Error> {
     let is_location = pointer::normal(projection.field) == pointer::normal(projection.pointer);
     if let Some((shape, exists)) = document.location(projection.field).filter(|_| is_location) {
-        return Ok((budget.copy(shape)?, exists == Exists::Must));
+        return Ok((*budget.copy(shape)?, exists == Exists::Must));
     }
     // A field with a name of its own takes the types that the inference has, and no format with them: the topics that
     // exist depend on it.
@@ -93,7 +93,7 @@ fn field_shape(
         return Ok((Shape::of(types), projection.must_exist));
     }
     let (shape, exists) = document.locate(projection.pointer);
-    Ok((budget.copy(shape)?, exists == Exists::Must))
+    Ok((*budget.copy(shape)?, exists == Exists::Must))
 }
 
 const SCALARS: [Types; 5] = [Types::BOOLEAN, Types::FRACTIONAL, Types::INTEGER, Types::NUMBER, Types::STRING];
@@ -102,7 +102,7 @@ fn key(keys: &[String], fields: &BTreeMap<&str, Property>, budget: &mut Budget) 
     let mut parts = Vec::with_capacity(keys.len());
     for (index, property) in keys.iter().filter_map(|key| fields.get(key.as_str())).enumerate() {
         let name = format!("p{}", index + 1);
-        let shape = budget.copy(&property.shape)?;
+        let shape = *budget.copy(&property.shape)?;
         let default = shape.default.clone();
         // A part is nullable where its types say so, never because it is optional.
         let schema = map(&format!("root.Key.Parts.{name}"), shape, true, budget)?;

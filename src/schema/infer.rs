@@ -44,7 +44,7 @@ pub(super) fn infer_within(bundle: &Value, budget: Budget) -> Result<Shape, Erro
         open: Vec::new(),
         depth: 0,
     };
-    inference.inside(root, &base, &Place::start("#"))
+    inference.inside(root, &base, &Place::start("#")).map(|shape| *shape)
 }
 
 struct Inference<'b> {
@@ -68,22 +68,24 @@ enum Warning {
 type Keywords = Map<String, Value>;
 
 impl<'b> Inference<'b> {
+    // What recurses here passes shapes in boxes and leaves the work on them to functions that do not recurse: without
+    // optimisation each shape by value would put several copies on the stack of each level.
+
     /// The shape of a schema that stands in another one.
-    fn schema(&mut self, schema: &'b Value, around: &Url, place: &Place<'_>) -> Result<Shape, Error> {
+    fn schema(&mut self, schema: &'b Value, around: &Url, place: &Place<'_>) -> Result<Box<Shape>, Error> {
         let base = self.bundle.base_of(schema, around, place)?;
         self.inside(schema, &base, place)
     }
 
     /// The shape of a schema whose base is known.
-    fn inside(&mut self, schema: &'b Value, base: &Url, place: &Place<'_>) -> Result<Shape, Error> {
+    fn inside(&mut self, schema: &'b Value, base: &Url, place: &Place<'_>) -> Result<Box<Shape>, Error> {
         self.budget.spend(1)?;
         if self.depth == SCHEMA_LEVELS {
             return Err(Error::TooDeep { limit: SCHEMA_LEVELS });
         }
         self.depth += 1;
         let shape = match schema {
-            Value::Bool(true) => Ok(Shape::anything()),
-            Value::Bool(false) => Ok(Shape::nothing()),
+            Value::Bool(allows) => Ok(of_boolean(*allows)),
             Value::Object(keywords) => self.keywords(keywords, base, place),
             other => Err(Error::NotASchema { place: place.to_string(), found: kind(other) }),
         };
@@ -91,22 +93,43 @@ impl<'b> Inference<'b> {
         shape
     }
 
-    fn keywords(&mut self, keywords: &'b Keywords, base: &Url, place: &Place<'_>) -> Result<Shape, Error> {
+    fn keywords(
+        &mut self,
+        keywords: &'b Keywords,
+        base: &Url,
+        place: &Place<'_>,
+    ) -> Result<Box<Shape>, Error> {
         self.warn_of_unknown(keywords, place);
-        let mut shape = Shape::of(types(keywords, place)?);
-        annotations(keywords, &mut shape, place)?;
-        self.strings(keywords, &mut shape, place)?;
-        numbers(keywords, &mut shape, place)?;
+        let mut shape = of_boolean(true);
+        self.scalars(keywords, &mut shape, place)?;
         self.arrays(keywords, &mut shape, base, place)?;
-        self.objects(keywords, &mut shape, base, place)?;
+        self.properties(keywords, &mut shape, base, place)?;
+        self.patterns(keywords, &mut shape, base, place)?;
+        shape.object.additional = self.optional(keywords, "additionalProperties", base, place)?;
+        self.local(keywords, &mut shape, place)?;
+        self.refer(keywords, &mut shape, base, place)?;
+        self.all_of(keywords, &mut shape, base, place)?;
+        self.any_of("oneOf", keywords, &mut shape, base, place)?;
+        self.any_of("anyOf", keywords, &mut shape, base, place)?;
+        self.if_then_else(keywords, &mut shape, base, place)?;
+        self.unevaluated(keywords, &mut shape, base, place)?;
+        Ok(shape)
+    }
+
+    /// The keywords that hold no schemas, but for `enum`.
+    fn scalars(&mut self, keywords: &'b Keywords, shape: &mut Shape, place: &Place<'_>) -> Result<(), Error> {
+        shape.types = types(keywords, place)?;
+        annotations(keywords, shape, place)?;
+        numbers(keywords, shape, place)?;
+        self.strings(keywords, shape, place)
+    }
+
+    /// What the keywords of one schema say of each other.
+    fn local(&mut self, keywords: &'b Keywords, shape: &mut Shape, place: &Place<'_>) -> Result<(), Error> {
         self.apply_patterns(&mut shape.object)?;
         self.apply_additional(&mut shape.object)?;
         (shape.types, shape.enumeration) = restrict(shape.types, enumeration(keywords, place)?);
-        self.budget.spend_contents(&shape)?;
-
-        shape = self.in_place(keywords, shape, base, place)?;
-        self.unevaluated(keywords, &mut shape, base, place)?;
-        Ok(shape)
+        self.budget.spend_contents(shape)
     }
 
     fn strings(&mut self, keywords: &'b Keywords, shape: &mut Shape, place: &Place<'_>) -> Result<(), Error> {
@@ -139,7 +162,7 @@ impl<'b> Inference<'b> {
         if let Some(keyword) = tuple {
             for (index, item) in list(keywords, keyword, place)?.iter().enumerate() {
                 let item = self.schema(item, base, &place.name(keyword).at(index))?;
-                shape.array.tuple.push(item);
+                shape.array.tuple.push(*item);
             }
         }
         let rest = match items {
@@ -150,7 +173,7 @@ impl<'b> Inference<'b> {
         Ok(())
     }
 
-    fn objects(
+    fn properties(
         &mut self,
         keywords: &'b Keywords,
         shape: &mut Shape,
@@ -161,34 +184,33 @@ impl<'b> Inference<'b> {
         let properties = named(keywords, "properties", place)?;
         for (name, property) in properties.into_iter().flatten() {
             let property = self.schema(property, base, &place.name("properties").name(name))?;
-            shape.object.properties.push(Property {
-                name: name.as_str().into(),
-                is_property: true,
-                is_required: required.binary_search(&name.as_str()).is_ok(),
-                shape: property,
-            });
+            let is_required = required.binary_search(&name.as_str()).is_ok();
+            add_property(&mut shape.object, name, true, is_required, property);
         }
         for name in required {
             if properties.is_none_or(|properties| !properties.contains_key(name)) {
                 self.budget.spend(1)?;
-                shape.object.properties.push(Property {
-                    name: name.into(),
-                    is_property: false,
-                    is_required: true,
-                    shape: Shape::anything(),
-                });
+                add_property(&mut shape.object, name, false, true, of_boolean(true));
             }
         }
         shape.object.properties.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(())
+    }
 
+    fn patterns(
+        &mut self,
+        keywords: &'b Keywords,
+        shape: &mut Shape,
+        base: &Url,
+        place: &Place<'_>,
+    ) -> Result<(), Error> {
         for (text, schema) in named(keywords, "patternProperties", place)?.into_iter().flatten() {
             let place = place.name("patternProperties");
             let place = place.name(text);
             let regex = self.regex(text, &place);
             let schema = self.schema(schema, base, &place)?;
-            shape.object.patterns.push(Pattern { text: text.as_str().into(), regex, shape: schema });
+            add_pattern(&mut shape.object, text, regex, schema);
         }
-        shape.object.additional = self.optional(keywords, "additionalProperties", base, place)?;
         Ok(())
     }
 
@@ -200,7 +222,7 @@ impl<'b> Inference<'b> {
         place: &Place<'_>,
     ) -> Result<Option<Box<Shape>>, Error> {
         match keywords.get(keyword) {
-            Some(schema) => Ok(Some(Box::new(self.schema(schema, base, &place.name(keyword))?))),
+            Some(schema) => self.schema(schema, base, &place.name(keyword)).map(Some),
             None => Ok(None),
         }
     }
@@ -209,10 +231,12 @@ impl<'b> Inference<'b> {
     fn apply_patterns(&mut self, object: &mut ObjectShape) -> Result<(), Error> {
         for property in &mut object.properties {
             for pattern in object.patterns.iter().filter(|pattern| pattern.matches(&property.name)) {
-                let matched = self.budget.copy(&pattern.shape)?;
-                let own = std::mem::replace(&mut property.shape, Shape::nothing());
-                property.shape =
-                    if property.is_property { intersect(own, matched, &mut self.budget)? } else { matched };
+                let mut matched = self.budget.copy(&pattern.shape)?;
+                if property.is_property {
+                    intersect(&mut property.shape, &mut matched, &mut self.budget)?;
+                } else {
+                    property.shape = *matched;
+                }
                 property.is_property = true;
             }
         }
@@ -223,63 +247,84 @@ impl<'b> Inference<'b> {
     fn apply_additional(&mut self, object: &mut ObjectShape) -> Result<(), Error> {
         let Some(additional) = &object.additional else { return Ok(()) };
         for property in object.properties.iter_mut().filter(|property| !property.is_property) {
-            property.shape = self.budget.copy(additional)?;
+            property.shape = *self.budget.copy(additional)?;
             property.is_property = true;
         }
         Ok(())
     }
 
-    fn in_place(
+    fn refer(
         &mut self,
         keywords: &'b Keywords,
-        mut shape: Shape,
+        shape: &mut Shape,
         base: &Url,
         place: &Place<'_>,
-    ) -> Result<Shape, Error> {
-        if let Some(reference) = text(keywords, "$ref", place)? {
-            let target = self.reference(reference, base, place)?;
-            shape = intersect(shape, target, &mut self.budget)?;
-        }
-        if keywords.contains_key("allOf") {
-            for (index, member) in list(keywords, "allOf", place)?.iter().enumerate() {
-                let member = self.schema(member, base, &place.name("allOf").at(index))?;
-                shape = intersect(shape, member, &mut self.budget)?;
-            }
-        }
-        for keyword in ["oneOf", "anyOf"] {
-            if keywords.contains_key(keyword) {
-                let members = self.union_of(list(keywords, keyword, place)?, base, &place.name(keyword))?;
-                shape = intersect(shape, members, &mut self.budget)?;
-            }
-        }
-        if let (Some(_), Some(then), Some(otherwise)) =
-            (keywords.get("if"), keywords.get("then"), keywords.get("else"))
-        {
-            let then = self.schema(then, base, &place.name("then"))?;
-            let otherwise = self.schema(otherwise, base, &place.name("else"))?;
-            let either = union(then, otherwise, &mut self.budget)?;
-            shape = intersect(shape, either, &mut self.budget)?;
-        }
-        Ok(shape)
+    ) -> Result<(), Error> {
+        let Some(reference) = text(keywords, "$ref", place)? else { return Ok(()) };
+        let mut target = self.reference(reference, base, place)?;
+        intersect(shape, &mut target, &mut self.budget)
     }
 
-    fn union_of(&mut self, members: &'b [Value], base: &Url, place: &Place<'_>) -> Result<Shape, Error> {
-        let mut united = Shape::nothing();
-        for (index, member) in members.iter().enumerate() {
-            let member = self.schema(member, base, &place.at(index))?;
-            united = union(united, member, &mut self.budget)?;
+    fn all_of(
+        &mut self,
+        keywords: &'b Keywords,
+        shape: &mut Shape,
+        base: &Url,
+        place: &Place<'_>,
+    ) -> Result<(), Error> {
+        for (index, member) in list(keywords, "allOf", place)?.iter().enumerate() {
+            let mut member = self.schema(member, base, &place.name("allOf").at(index))?;
+            intersect(shape, &mut member, &mut self.budget)?;
         }
-        Ok(united)
+        Ok(())
     }
 
-    fn reference(&mut self, reference: &str, base: &Url, place: &Place<'_>) -> Result<Shape, Error> {
+    /// `oneOf` and `anyOf` alike.
+    fn any_of(
+        &mut self,
+        keyword: &'static str,
+        keywords: &'b Keywords,
+        shape: &mut Shape,
+        base: &Url,
+        place: &Place<'_>,
+    ) -> Result<(), Error> {
+        if !keywords.contains_key(keyword) {
+            return Ok(());
+        }
+        let mut members = of_boolean(false);
+        for (index, member) in list(keywords, keyword, place)?.iter().enumerate() {
+            let mut member = self.schema(member, base, &place.name(keyword).at(index))?;
+            union(&mut members, &mut member, &mut self.budget)?;
+        }
+        intersect(shape, &mut members, &mut self.budget)
+    }
+
+    fn if_then_else(
+        &mut self,
+        keywords: &'b Keywords,
+        shape: &mut Shape,
+        base: &Url,
+        place: &Place<'_>,
+    ) -> Result<(), Error> {
+        if !["if", "then", "else"].into_iter().all(|keyword| keywords.contains_key(keyword)) {
+            return Ok(());
+        }
+        let mut either = of_boolean(false);
+        for keyword in ["then", "else"] {
+            if let Some(mut branch) = self.optional(keywords, keyword, base, place)? {
+                union(&mut either, &mut branch, &mut self.budget)?;
+            }
+        }
+        intersect(shape, &mut either, &mut self.budget)
+    }
+
+    fn reference(&mut self, reference: &str, base: &Url, place: &Place<'_>) -> Result<Box<Shape>, Error> {
         let target = self.bundle.resolve(reference, base, || place.to_string())?;
         if self.open.contains(&target.uri) {
-            return Ok(Shape::anything());
+            return Ok(of_boolean(true));
         }
-        let uri = target.uri;
-        self.open.push(uri.clone());
-        let shape = self.inside(target.schema, &target.base, &Place::start(&uri));
+        self.open.push(target.uri.clone());
+        let shape = self.inside(target.schema, &target.base, &Place::start(&target.uri));
         self.open.pop();
         shape
     }
@@ -325,6 +370,24 @@ impl<'b> Inference<'b> {
 /// How deep schemas may be nested, references followed. Tests run this deep on the 2 MiB that a thread has by
 /// default, without optimisation.
 pub(super) const SCHEMA_LEVELS: usize = 128;
+
+fn of_boolean(allows: bool) -> Box<Shape> {
+    Box::new(if allows { Shape::anything() } else { Shape::nothing() })
+}
+
+fn add_property(
+    object: &mut ObjectShape,
+    name: &str,
+    is_property: bool,
+    is_required: bool,
+    shape: Box<Shape>,
+) {
+    object.properties.push(Property { name: name.into(), is_property, is_required, shape: *shape });
+}
+
+fn add_pattern(object: &mut ObjectShape, text: &str, regex: Option<Regex>, shape: Box<Shape>) {
+    object.patterns.push(Pattern { text: text.into(), regex, shape: *shape });
+}
 
 fn types(keywords: &Keywords, place: &Place<'_>) -> Result<Types, Error> {
     let Some(value) = keywords.get("type") else { return Ok(Types::ANY) };

@@ -1,4 +1,6 @@
 //! What both of two shapes allow. The left one wins where only one can speak.
+//!
+//! The left shape is narrowed in place and the right one used up, so that recursion puts no shapes on the stack.
 
 use std::cmp::Ordering;
 use std::mem;
@@ -11,35 +13,51 @@ use crate::schema::{
     ArrayShape, Error, NumericShape, ObjectShape, Pattern, Property, Shape, StringShape, Types,
 };
 
-/// The intersection of two shapes.
-pub(super) fn intersect(a: Shape, b: Shape, budget: &mut Budget) -> Result<Shape, Error> {
-    let both = |types| a.types.overlaps(types) && b.types.overlaps(types);
-    let (strings, numbers) = (both(Types::STRING), both(Types::NUMBER));
-    let (arrays, objects) = (both(Types::ARRAY), both(Types::OBJECT));
+/// Makes `a` the intersection of both; what is left in `b` means nothing.
+pub(super) fn intersect(a: &mut Shape, b: &mut Shape, budget: &mut Budget) -> Result<(), Error> {
+    let (types_a, types_b) = (a.types, b.types);
+    let both = |types| types_a.overlaps(types) && types_b.overlaps(types);
 
-    let (types, enumeration) =
-        restrict(a.types & b.types, intersect_enumerations(a.enumeration, b.enumeration));
-    let fits = |default: &Value| types.contains(Types::of(default));
-    Ok(Shape {
-        types,
-        enumeration,
-        default: a.default.filter(fits).or(b.default.filter(fits)),
-        title: a.title.or(b.title),
-        description: a.description.or(b.description),
-        secret: a.secret.or(b.secret),
-        string: if strings { intersect_strings(a.string, b.string) } else { StringShape::ANY },
-        array: if arrays { intersect_arrays(a.array, b.array, budget)? } else { ArrayShape::ANY },
-        object: if objects { intersect_objects(a.object, b.object, budget)? } else { ObjectShape::ANY },
-        numeric: if numbers { intersect_numbers(a.numeric, b.numeric) } else { NumericShape::ANY },
-    })
+    let values = intersect_enumerations(a.enumeration.take(), b.enumeration.take());
+    (a.types, a.enumeration) = restrict(types_a & types_b, values);
+    let fits = |default: &Value| a.types.contains(Types::of(default));
+    a.default = a.default.take().filter(fits).or(b.default.take().filter(fits));
+    a.title = a.title.take().or(b.title.take());
+    a.description = a.description.take().or(b.description.take());
+    a.secret = a.secret.or(b.secret);
+    if both(Types::STRING) {
+        intersect_strings(&mut a.string, &mut b.string);
+    } else {
+        a.string = StringShape::ANY;
+    }
+    if both(Types::NUMBER) {
+        intersect_numbers(&mut a.numeric, &mut b.numeric);
+    } else {
+        a.numeric = NumericShape::ANY;
+    }
+    if both(Types::ARRAY) {
+        intersect_arrays(&mut a.array, &mut b.array, budget)?;
+    } else {
+        a.array = ArrayShape::ANY;
+    }
+    if both(Types::OBJECT) {
+        intersect_objects(&mut a.object, &mut b.object, budget)?;
+    } else {
+        a.object = ObjectShape::ANY;
+    }
+    Ok(())
 }
 
 /// What a side says of a property that it does not name: the patterns that match, else its rule for all others.
-pub(super) fn imputed(object: &ObjectShape, name: &str, budget: &mut Budget) -> Result<Option<Shape>, Error> {
+pub(super) fn imputed(
+    object: &ObjectShape,
+    name: &str,
+    budget: &mut Budget,
+) -> Result<Option<Box<Shape>>, Error> {
     let mut shape = None;
     for pattern in object.patterns.iter().filter(|pattern| pattern.matches(name)) {
         let matched = budget.copy(&pattern.shape)?;
-        shape = intersect_optional(shape, Some(matched), budget)?;
+        intersect_boxed(&mut shape, Some(matched), budget)?;
     }
     match (shape, &object.additional) {
         (None, Some(additional)) => budget.copy(additional).map(Some),
@@ -65,145 +83,149 @@ pub(super) fn intersect_enumerations(a: Option<Vec<Value>>, b: Option<Vec<Value>
     Some(a)
 }
 
-fn intersect_optional(
-    a: Option<Shape>,
-    b: Option<Shape>,
-    budget: &mut Budget,
-) -> Result<Option<Shape>, Error> {
-    match (a, b) {
-        (Some(a), Some(b)) => intersect(a, b, budget).map(Some),
-        (a, b) => Ok(a.or(b)),
-    }
-}
-
+/// Makes `a` the intersection of those that there are.
 fn intersect_boxed(
-    a: Option<Box<Shape>>,
+    a: &mut Option<Box<Shape>>,
     b: Option<Box<Shape>>,
     budget: &mut Budget,
-) -> Result<Option<Box<Shape>>, Error> {
+) -> Result<(), Error> {
     match (a, b) {
-        (Some(a), Some(b)) => Ok(Some(Box::new(intersect(*a, *b, budget)?))),
-        (a, b) => Ok(a.or(b)),
+        (Some(a), Some(mut b)) => intersect(a, &mut b, budget),
+        (a, b) => {
+            *a = a.take().or(b);
+            Ok(())
+        }
     }
 }
 
-fn intersect_strings(a: StringShape, b: StringShape) -> StringShape {
-    StringShape {
-        format: a.format.or(b.format),
-        min_length: a.min_length.max(b.min_length),
-        max_length: least(a.max_length, b.max_length),
-        content_encoding: a.content_encoding.or(b.content_encoding),
-        content_media_type: a.content_media_type.or(b.content_media_type),
-    }
+fn intersect_strings(a: &mut StringShape, b: &mut StringShape) {
+    a.format = a.format.or(b.format);
+    a.min_length = a.min_length.max(b.min_length);
+    a.max_length = least(a.max_length, b.max_length);
+    a.content_encoding = a.content_encoding.take().or(b.content_encoding.take());
+    a.content_media_type = a.content_media_type.take().or(b.content_media_type.take());
 }
 
-fn intersect_numbers(a: NumericShape, b: NumericShape) -> NumericShape {
+fn intersect_numbers(a: &mut NumericShape, b: &mut NumericShape) {
     let tighter = |a: Option<Number>, b: Option<Number>, order: Ordering| match (a, b) {
         (Some(a), Some(b)) => Some(if compare_numbers(&b, &a) == order { b } else { a }),
         (a, b) => a.or(b),
     };
-    NumericShape {
-        minimum: tighter(a.minimum, b.minimum, Ordering::Greater),
-        maximum: tighter(a.maximum, b.maximum, Ordering::Less),
-    }
+    a.minimum = tighter(a.minimum.take(), b.minimum.take(), Ordering::Greater);
+    a.maximum = tighter(a.maximum.take(), b.maximum.take(), Ordering::Less);
 }
 
-fn intersect_arrays(a: ArrayShape, b: ArrayShape, budget: &mut Budget) -> Result<ArrayShape, Error> {
-    let length = a.tuple.len().max(b.tuple.len());
-    let mut tuple = Vec::with_capacity(length);
-    let (mut items_a, mut items_b) = (a.tuple.into_iter(), b.tuple.into_iter());
-    for _ in 0..length {
-        let item_a = item_or_additional(items_a.next(), a.additional.as_deref(), budget)?;
-        let item_b = item_or_additional(items_b.next(), b.additional.as_deref(), budget)?;
-        tuple.extend(intersect_optional(item_a, item_b, budget)?);
-    }
-    Ok(ArrayShape {
-        tuple,
-        additional: intersect_boxed(a.additional, b.additional, budget)?,
-        min_items: a.min_items.max(b.min_items),
-        max_items: least(a.max_items, b.max_items),
-    })
+fn intersect_arrays(a: &mut ArrayShape, b: &mut ArrayShape, budget: &mut Budget) -> Result<(), Error> {
+    intersect_tuples(a, b, budget)?;
+    intersect_boxed(&mut a.additional, b.additional.take(), budget)?;
+    a.min_items = a.min_items.max(b.min_items);
+    a.max_items = least(a.max_items, b.max_items);
+    Ok(())
 }
 
-fn item_or_additional(
-    item: Option<Shape>,
-    additional: Option<&Shape>,
+/// As long as the longer one; the other contributes its rule for all further items.
+fn intersect_tuples(a: &mut ArrayShape, b: &mut ArrayShape, budget: &mut Budget) -> Result<(), Error> {
+    let length = a.tuple.len();
+    for item in b.tuple.iter_mut().skip(length) {
+        let mut own = a.additional.as_deref().map(|additional| budget.copy(additional)).transpose()?;
+        let item = mem::replace(item, Shape::nothing());
+        intersect_boxed(&mut own, Some(Box::new(item)), budget)?;
+        a.tuple.extend(own.map(|own| *own));
+    }
+    for (index, item) in a.tuple.iter_mut().take(length).enumerate() {
+        match (b.tuple.get_mut(index), &b.additional) {
+            (Some(other), _) => intersect(item, other, budget)?,
+            (None, Some(other)) => intersect(item, &mut *budget.copy(other)?, budget)?,
+            (None, None) => {}
+        }
+    }
+    Ok(())
+}
+
+fn intersect_objects(a: &mut ObjectShape, b: &mut ObjectShape, budget: &mut Budget) -> Result<(), Error> {
+    let (of_a, of_b) = (mem::take(&mut a.properties), mem::take(&mut b.properties));
+    let mut properties = Vec::with_capacity(of_a.len().max(of_b.len()));
+    by_name(
+        of_a,
+        of_b,
+        |property| &property.name,
+        |of_a, of_b| {
+            properties.extend(intersect_properties((of_a, a), (of_b, b), budget)?);
+            Ok(())
+        },
+    )?;
+    a.properties = properties;
+    intersect_patterns(a, b, budget)?;
+    intersect_boxed(&mut a.additional, b.additional.take(), budget)
+}
+
+fn intersect_properties(
+    (of_a, a): (Option<Box<Property>>, &ObjectShape),
+    (of_b, b): (Option<Box<Property>>, &ObjectShape),
     budget: &mut Budget,
-) -> Result<Option<Shape>, Error> {
-    match (item, additional) {
-        (None, Some(additional)) => budget.copy(additional).map(Some),
-        (item, _) => Ok(item),
-    }
-}
-
-fn intersect_objects(
-    mut a: ObjectShape,
-    mut b: ObjectShape,
-    budget: &mut Budget,
-) -> Result<ObjectShape, Error> {
-    let mut properties = Vec::with_capacity(a.properties.len().max(b.properties.len()));
-    let names_a = mem::take(&mut a.properties);
-    let names_b = mem::take(&mut b.properties);
-    for (name, of_a, of_b) in by_name(names_a, names_b, |property| &property.name) {
-        let is_required = [&of_a, &of_b].into_iter().flatten().any(|property| property.is_required);
-        let shape_a = own_or_imputed(of_a, &a, &name, budget)?;
-        let shape_b = own_or_imputed(of_b, &b, &name, budget)?;
-        let shape = intersect_optional(shape_a, shape_b, budget)?;
-        let is_property = shape.is_some();
-        let shape = shape.unwrap_or(Shape::anything());
-        properties.push(Property { name, is_property, is_required, shape });
-    }
-    Ok(ObjectShape {
-        properties,
-        patterns: intersect_patterns(a.patterns, b.patterns, budget)?,
-        additional: intersect_boxed(a.additional, b.additional, budget)?,
-    })
+) -> Result<Option<Property>, Error> {
+    let Some(any) = of_a.as_deref().or(of_b.as_deref()) else { return Ok(None) };
+    let name = any.name.clone();
+    let is_required = [&of_a, &of_b].into_iter().flatten().any(|property| property.is_required);
+    let mut shape = own_or_imputed(of_a, a, &name, budget)?;
+    intersect_boxed(&mut shape, own_or_imputed(of_b, b, &name, budget)?, budget)?;
+    let is_property = shape.is_some();
+    let shape = shape.map_or(Shape::anything(), |shape| *shape);
+    Ok(Some(Property { name, is_property, is_required, shape }))
 }
 
 fn own_or_imputed(
-    own: Option<Property>,
+    own: Option<Box<Property>>,
     object: &ObjectShape,
     name: &str,
     budget: &mut Budget,
-) -> Result<Option<Shape>, Error> {
+) -> Result<Option<Box<Shape>>, Error> {
     match own {
-        Some(property) if property.is_property => Ok(Some(property.shape)),
+        Some(property) if property.is_property => Ok(Some(Box::new(property.shape))),
         _ => imputed(object, name, budget),
     }
 }
 
-fn intersect_patterns(a: Vec<Pattern>, b: Vec<Pattern>, budget: &mut Budget) -> Result<Vec<Pattern>, Error> {
-    let mut patterns = Vec::with_capacity(a.len().max(b.len()));
-    for (_, of_a, of_b) in by_name(a, b, |pattern| &pattern.text) {
-        match (of_a, of_b) {
-            (Some(of_a), Some(of_b)) => {
-                let shape = intersect(of_a.shape, of_b.shape, budget)?;
-                patterns.push(Pattern { shape, ..of_a });
-            }
-            (of_a, of_b) => patterns.extend(of_a.or(of_b)),
-        }
-    }
-    Ok(patterns)
+fn intersect_patterns(a: &mut ObjectShape, b: &mut ObjectShape, budget: &mut Budget) -> Result<(), Error> {
+    let (of_a, of_b) = (mem::take(&mut a.patterns), mem::take(&mut b.patterns));
+    by_name(
+        of_a,
+        of_b,
+        |pattern| &pattern.text,
+        |of_a: Option<Box<Pattern>>, of_b| {
+            let merged = match (of_a, of_b) {
+                (Some(mut of_a), Some(mut of_b)) => {
+                    intersect(&mut of_a.shape, &mut of_b.shape, budget)?;
+                    Some(of_a)
+                }
+                (of_a, of_b) => of_a.or(of_b),
+            };
+            a.patterns.extend(merged.map(|pattern| *pattern));
+            Ok(())
+        },
+    )
 }
 
-/// Joins two lists that ascend by name: each name once, with what either list has for it.
+/// Joins two lists that ascend by name: visits each name once, with what either list has for it.
 pub(super) fn by_name<T>(
     a: Vec<T>,
     b: Vec<T>,
     name: impl Fn(&T) -> &str,
-) -> impl Iterator<Item = (Box<str>, Option<T>, Option<T>)> {
-    let (mut a, mut b) = (a.into_iter().peekable(), b.into_iter().peekable());
-    std::iter::from_fn(move || {
-        let order = match (a.peek(), b.peek()) {
+    mut visit: impl FnMut(Option<Box<T>>, Option<Box<T>>) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let (mut a, mut b) = (a.into_iter().map(Box::new), b.into_iter().map(Box::new));
+    let (mut next_a, mut next_b) = (a.next(), b.next());
+    loop {
+        let order = match (&next_a, &next_b) {
             (Some(a), Some(b)) => name(a).cmp(name(b)),
             (Some(_), None) => Ordering::Less,
-            (None, _) => Ordering::Greater,
+            (None, Some(_)) => Ordering::Greater,
+            (None, None) => return Ok(()),
         };
-        let of_a = if order.is_le() { a.next() } else { None };
-        let of_b = if order.is_ge() { b.next() } else { None };
-        let named: Box<str> = of_a.as_ref().or(of_b.as_ref()).map(|entry| name(entry).into())?;
-        Some((named, of_a, of_b))
-    })
+        let of_a = if order.is_le() { mem::replace(&mut next_a, a.next()) } else { None };
+        let of_b = if order.is_ge() { mem::replace(&mut next_b, b.next()) } else { None };
+        visit(of_a, of_b)?;
+    }
 }
 
 fn least(a: Option<u64>, b: Option<u64>) -> Option<u64> {

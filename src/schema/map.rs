@@ -49,30 +49,30 @@ impl Mapping<'_> {
     fn items(&mut self, array: ArrayShape) -> Result<Schema, Error> {
         let beyond = if array.goes_beyond_tuple() { Shape::anything() } else { Shape::nothing() };
         let mut items = array.additional.map_or(beyond, |additional| *additional);
-        for item in array.tuple {
-            items = union(items, item, self.budget)?;
+        for mut item in array.tuple {
+            union(&mut items, &mut item, self.budget)?;
         }
         self.below(ITEMS, items, true)
     }
 
     fn object(&mut self, object: ObjectShape) -> Result<Schema, Error> {
         let mut extra = Shape::nothing();
-        for pattern in object.patterns {
-            extra = union(extra, pattern.shape, self.budget)?;
+        for mut pattern in object.patterns {
+            union(&mut extra, &mut pattern.shape, self.budget)?;
         }
-        let others = object.additional.map_or(Shape::anything(), |additional| *additional);
-        extra = union(extra, others, self.budget)?;
+        let mut others = object.additional.map_or(Shape::anything(), |additional| *additional);
+        union(&mut extra, &mut others, self.budget)?;
 
         if object.properties.is_empty() && !extra.types.is_empty() {
             return Ok(Schema::Map(Box::new(self.location(extra, true)?)));
         }
         let mut fields = Vec::with_capacity(object.properties.len());
-        for Property { name, is_required, shape, .. } in object.properties {
+        for Property { name, is_required, mut shape, .. } in object.properties {
             if shape.types.is_empty() {
                 continue;
             }
             if !is_field_name(&name) {
-                extra = union(extra, shape, self.budget)?;
+                union(&mut extra, &mut shape, self.budget)?;
                 continue;
             }
             let default = shape.default.clone();

@@ -34,3 +34,6 @@ pub use format::Format;
 pub use locate::{Exists, Location};
 pub use shape::{ArrayShape, NumericShape, ObjectShape, Pattern, Property, Shape, StringShape};
 pub use types::Types;
+
+#[cfg(test)]
+mod tests;
