@@ -1,3 +1,39 @@
-//! JSON Schema to shape to Avro schema: pure functions.
+//! JSON Schema to shape to Avro schema: pure functions, no I/O.
+//!
+//! A collection's schema bundle is read once by [`Shape::infer`] into a [`Shape`], which says what may
+//! stand at every location of a document. [`binding_schemas`] maps the fields that a binding
+//! selects from it to the two Avro schemas of the binding's messages; their canonical text
+//! ([`avro::Schema::canonical`]) is what is registered, under the name that [`subject`] makes.
+//!
+//! Schemas come from users and may be of any size: nesting and the number of shapes made from one bundle are
+//! bounded (an internal `Budget` counts them), so that a hostile `$ref` web gives an error and neither an overflow nor
+//! a gigabyte.
 
 pub mod avro;
+mod binding;
+mod budget;
+mod bundle;
+mod canonical;
+mod compare;
+mod error;
+mod format;
+mod infer;
+mod intersect;
+mod keywords;
+mod locate;
+mod map;
+mod pointer;
+mod shape;
+mod types;
+mod union;
+
+pub use binding::{BindingSchemas, Projection, Selection, binding_schemas};
+pub use canonical::subject;
+pub use error::Error;
+pub use format::Format;
+pub use locate::{Exists, Location};
+pub use shape::{ArrayShape, NumericShape, ObjectShape, Pattern, Property, Shape, StringShape};
+pub use types::Types;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,120 @@
+//! The two schemas of a binding's messages: that of the key's parts and that of the record of all selected fields.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::schema::avro::{Field, Record, Schema};
+use crate::schema::budget::Budget;
+use crate::schema::map::map;
+use crate::schema::{Error, Exists, ObjectShape, Property, Shape, Types, pointer};
+
+/// What a collection says of one of its projections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Projection<'a> {
+    /// The field.
+    pub field: &'a str,
+    /// Where in the document its value is; empty for the whole document.
+    pub pointer: &'a str,
+    /// The inferred types, by Flow's names.
+    pub types: &'a [String],
+    /// Whether the inference says that the value is always there.
+    pub must_exist: bool,
+}
+
+/// The fields that a binding selects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Selection<'a> {
+    /// The key fields, in key order.
+    pub keys: &'a [String],
+    /// All other fields but the document's.
+    pub values: &'a [String],
+    /// The field of the whole document, if it is selected.
+    pub document: Option<&'a str>,
+}
+
+/// What is registered for a binding.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BindingSchemas {
+    /// Record `root.Key`, whose field `_flow_key` is the record of the parts `p1`, `p2`, ...
+    pub key: Schema,
+    /// Record `root` of the selected fields.
+    pub value: Schema,
+}
+
+/// Maps the fields that a binding selects. `shape` is that of the collection's documents.
+///
+/// # Errors
+///
+/// A selected field that is no projection, a selection without key fields, and shapes that expand to too much.
+pub fn binding_schemas(
+    shape: &Shape,
+    projections: &[Projection<'_>],
+    selection: &Selection<'_>,
+) -> Result<BindingSchemas, Error> {
+    if selection.keys.is_empty() {
+        return Err(Error::NoKey);
+    }
+    let by_field: HashMap<&str, &Projection<'_>> =
+        projections.iter().map(|projection| (projection.field, projection)).collect();
+    let mut budget = Budget::new();
+
+    let mut fields: BTreeMap<&str, Property> = BTreeMap::new();
+    let selected =
+        selection.keys.iter().chain(selection.values).map(String::as_str).chain(selection.document);
+    for field in selected {
+        let Some(projection) = by_field.get(field) else {
+            return Err(Error::UnknownField { field: field.to_owned() });
+        };
+        let (shape, is_required) = if selection.document == Some(field) {
+            (Shape::of(Types::STRING), true)
+        } else {
+            field_shape(shape, projection, &mut budget)?
+        };
+        fields.insert(field, Property { name: field.into(), is_property: true, is_required, shape });
+    }
+    let key = key(selection.keys, &fields, &mut budget)?;
+    Ok(BindingSchemas { key, value: value(fields, &mut budget)? })
+}
+
+/// The shape of a field's value, and whether it is always there.
+fn field_shape(
+    document: &Shape,
+    projection: &Projection<'_>,
+    budget: &mut Budget,
+) -> Result<(Shape, bool), Error> {
+    let is_location = pointer::normal(projection.field) == pointer::normal(projection.pointer);
+    if let Some((shape, exists)) = document.location(projection.field).filter(|_| is_location) {
+        return Ok((*budget.copy(shape)?, exists == Exists::Must));
+    }
+    // A field with a name of its own takes the types that the inference has, and no format with them: the topics that
+    // exist depend on it.
+    let names = projection.types.iter().filter_map(|name| Types::from_name(name));
+    let types = names.fold(Types::NONE, |types, one| types | one);
+    if SCALARS.contains(&(types - Types::NULL)) {
+        return Ok((Shape::of(types), projection.must_exist));
+    }
+    let (shape, exists) = document.locate(projection.pointer);
+    Ok((*budget.copy(shape)?, exists == Exists::Must))
+}
+
+const SCALARS: [Types; 5] = [Types::BOOLEAN, Types::FRACTIONAL, Types::INTEGER, Types::NUMBER, Types::STRING];
+
+fn key(keys: &[String], fields: &BTreeMap<&str, Property>, budget: &mut Budget) -> Result<Schema, Error> {
+    let mut parts = Vec::with_capacity(keys.len());
+    for (index, property) in keys.iter().filter_map(|key| fields.get(key.as_str())).enumerate() {
+        let name = format!("p{}", index + 1);
+        let shape = *budget.copy(&property.shape)?;
+        let default = shape.default.clone();
+        // A part is nullable where its types say so, never because it is optional.
+        let schema = map(&format!("root.Key.Parts.{name}"), shape, true, budget)?;
+        parts.push(Field { name, schema, default });
+    }
+    let parts = Schema::Record(Record { name: "root.Key.Parts".to_owned(), fields: parts, extra: None });
+    let field = Field { name: "_flow_key".to_owned(), schema: parts, default: None };
+    Ok(Schema::Record(Record { name: "root.Key".to_owned(), fields: vec![field], extra: None }))
+}
+
+fn value(fields: BTreeMap<&str, Property>, budget: &mut Budget) -> Result<Schema, Error> {
+    let properties = fields.into_values().collect();
+    let shape = Shape { object: ObjectShape { properties, ..ObjectShape::ANY }, ..Shape::of(Types::OBJECT) };
+    map("root", shape, true, budget)
+}
