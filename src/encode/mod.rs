@@ -1,8 +1,20 @@
 //! Documents to key and value bytes, by a plan that is compiled once per binding.
 
+mod avro;
 mod buffer;
+mod element;
+mod error;
+mod nested;
+mod number;
+mod scratch;
+mod sink;
+mod text;
+mod tuple;
 
+pub use avro::AvroPlan;
 pub use buffer::Buffer;
+pub use error::Error;
+pub use scratch::Scratch;
 
 /// One side of a Store, the key fields or the value fields, as it came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
