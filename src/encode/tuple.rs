@@ -24,7 +24,7 @@ pub(super) fn read_fields<'a>(
                     serde_json::Value::Number(n) => match (n.as_u64(), n.as_i64()) {
                         (Some(n), _) => Element::Unsigned(n),
                         (_, Some(n)) => Element::Negative(n),
-                        _ => Element::Float(n.as_f64().unwrap_or_default()),
+                        _ => Element::Float(raw.get().parse().unwrap_or_default()),
                     },
                     serde_json::Value::String(s) => Element::String(arena.alloc_str(&s)),
                     _ => Element::Json(raw.get()),

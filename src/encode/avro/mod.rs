@@ -243,4 +243,6 @@ fn write_element<S: Sink>(
 }
 
 #[cfg(test)]
+mod oracle;
+#[cfg(test)]
 mod tests;
