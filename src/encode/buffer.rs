@@ -108,6 +108,12 @@ impl Buffer {
         self.bytes.truncate(end);
     }
 
+    /// Takes back what the current message has beyond its first `len` bytes.
+    #[inline]
+    pub fn shorten(&mut self, len: usize) {
+        self.bytes.truncate(self.mark.saturating_add(len));
+    }
+
     #[cold]
     fn grow(&mut self, additional: usize) {
         let needed = self.message().len().saturating_add(additional);
@@ -163,6 +169,19 @@ mod tests {
         let old = buffer.take_outgrown().expect("the whole of the array did not fit behind 11 of 16 bytes");
         assert_eq!((old.as_ptr(), &old[..]), (place, &b"012abcdefgh"[..]));
         assert_eq!(buffer.message(), b"AB");
+    }
+
+    #[test]
+    fn a_shortened_message_keeps_its_start_and_what_is_finished() {
+        let mut buffer = Buffer::with_capacity(64);
+        buffer.put(b"one");
+        buffer.finish();
+        buffer.put(b"twofold");
+        buffer.shorten(3);
+        buffer.shorten(usize::MAX);
+        assert_eq!(buffer.message(), b"two");
+        buffer.shorten(0);
+        assert_eq!((buffer.message(), buffer.len()), (&b""[..], 3));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use bumpalo::Bump;
 
 use super::buffer::Buffer;
 use super::element::{Element, Elements, recycle};
-use super::error::{Error, Fault, Part, shortened};
+use super::error::{Error, Fault, Part, excerpt, shortened};
 use super::fields::{Selection, read_fields};
 use super::nested::{Nested, write_scalar};
 use super::scratch::Scratch;
@@ -206,10 +206,7 @@ impl JsonPlan {
     #[cold]
     fn nested_fault(&self, index: usize, text: &str, fault: Fault) -> Error {
         let field = self.keys.iter().chain(&self.values).nth(index).cloned().unwrap_or_default();
-        let start = text.floor_char_boundary(fault.offset.saturating_sub(BEFORE_FAULT));
-        let excerpt = shortened(text.get(start..).unwrap_or_default());
-        let text = if start > 0 { format!("...{excerpt}") } else { excerpt };
-        Error::NestedJson { field, fault, text }
+        Error::NestedJson { field, fault, text: excerpt(text, fault) }
     }
 }
 
@@ -253,9 +250,6 @@ impl<'a> Elements<'a> for Vec<Slot<'a>> {
 
 /// Bytes of a fragment that are written by a copy of constant size: names of up to 28 bytes.
 const SHORT: usize = 32;
-
-/// Bytes of a nested text before its fault that an error shows.
-const BEFORE_FAULT: usize = 40;
 
 #[cfg(test)]
 mod tests;

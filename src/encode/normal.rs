@@ -15,6 +15,13 @@ pub(super) fn is_normal(text: &str) -> bool {
     check.value(0) && check.at == text.len()
 }
 
+/// The length of the value in normal form that `text` begins with, if it does and the value, which
+/// stands within `depth` arrays and objects, nests no deeper than may be.
+pub(super) fn normal_prefix(text: &str, depth: usize) -> Option<usize> {
+    let mut check = Check { text, bytes: text.as_bytes(), at: 0 };
+    check.value(depth).then_some(check.at)
+}
+
 struct Check<'a> {
     text: &'a str,
     bytes: &'a [u8],

@@ -28,6 +28,32 @@ impl Order {
         start..self.0.len()
     }
 
+    /// Where the positions that are pushed next will begin.
+    pub(super) fn start(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Adds the position of one member.
+    #[inline]
+    pub(super) fn push(&mut self, position: usize) {
+        self.0.push(position);
+    }
+
+    /// Puts those of `members` in order whose positions have been pushed since `start`; as [`Self::sort`].
+    pub(super) fn arrange(&mut self, start: usize, members: &Members<'_>) -> Range<usize> {
+        let name = |position: &usize| members.at(*position).map(|(name, _)| name);
+        let positions = self.0.get(start..).unwrap_or_default();
+        if !positions.is_sorted_by(|a, b| name(a) < name(b)) {
+            self.mend(start, members);
+        }
+        start..self.0.len()
+    }
+
+    /// Forgets all, also what an abandoned value has left.
+    pub(super) fn clear(&mut self) {
+        self.0.clear();
+    }
+
     fn mend(&mut self, start: usize, members: &Members<'_>) {
         let name = |position: usize| members.at(position).map(|(name, _)| name);
         let positions = self.0.get_mut(start..).unwrap_or_default();

@@ -3,6 +3,7 @@
 
 use bumpalo::Bump;
 
+use super::avro::Memory;
 use super::element::Element;
 use super::json::Slot;
 use super::nested::Nested;
@@ -18,6 +19,8 @@ pub struct Scratch {
     /// Between documents, the empty allocation of the elements that JSON plans read.
     pub(super) slots: Vec<Slot<'static>>,
     pub(super) nested: Nested,
+    /// Of walks along Avro types.
+    pub(super) avro: Memory,
 }
 
 impl Scratch {
@@ -31,6 +34,7 @@ impl Scratch {
             self.arena.reset();
         }
         self.nested.trim();
+        self.avro.trim();
     }
 }
 

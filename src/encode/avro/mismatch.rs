@@ -4,6 +4,8 @@
 use super::node::Node;
 use crate::encode::Error;
 use crate::encode::element::Element;
+use crate::encode::error::{Fault, excerpt, shortened};
+use crate::encode::text::write_string;
 
 /// What did not fit, and where.
 #[derive(Debug)]
@@ -23,7 +25,7 @@ pub(super) enum What {
     /// A property that must be there.
     Absent { schema: String },
     /// Nested JSON that cannot be read.
-    Json(String),
+    Json { fault: Fault, text: String },
 }
 
 impl What {
@@ -58,11 +60,17 @@ impl Mismatch {
             Element::Float(value) => Self::value(node, &value.to_string()),
             Element::String(value) => {
                 let mut json = Vec::new();
-                crate::encode::text::write_string(value, &mut json);
+                write_string(value, &mut json);
                 Self::value(node, &String::from_utf8_lossy(&json))
             }
             Element::Json(text) => Self::value(node, text),
         }
+    }
+
+    /// Nested JSON that is refused.
+    #[cold]
+    pub fn json(text: &str, fault: Fault) -> Box<Self> {
+        Self::new(What::Json { fault, text: excerpt(text, fault) })
     }
 
     /// A property that is absent, while `node` has no default and does not accept null.
@@ -81,25 +89,16 @@ impl Mismatch {
     }
 }
 
-impl From<Box<Mismatch>> for Error {
-    fn from(mismatch: Box<Mismatch>) -> Self {
-        let Mismatch { pointer, what } = *mismatch;
+impl Mismatch {
+    /// The error that says so of `field`.
+    #[cold]
+    pub fn into_error(self: Box<Self>, field: &str) -> Error {
+        let Self { pointer, what } = *self;
         match what {
-            What::Value { value, schema } => Self::NotMatched { pointer, value, schema },
-            What::FloatText { text } => Self::FloatText { pointer, text },
-            What::Absent { schema } => Self::Absent { pointer, schema },
-            What::Json(what) => Self::StandIn(format!("{pointer}: {what}")),
+            What::Value { value, schema } => Error::NotMatched { pointer, value, schema },
+            What::FloatText { text } => Error::FloatText { pointer, text },
+            What::Absent { schema } => Error::Absent { pointer, schema },
+            What::Json { fault, text } => Error::NestedJson { field: field.to_owned(), fault, text },
         }
     }
-}
-
-/// Most of a value that a message quotes, in bytes.
-const QUOTED: usize = 100;
-
-/// `text`, cut to what a message may quote.
-fn shortened(text: &str) -> String {
-    if text.len() <= QUOTED {
-        return text.to_owned();
-    }
-    format!("{}...", &text[..text.floor_char_boundary(QUOTED - 3)])
 }

@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-use super::walk::Walker;
+use super::Defaults;
 use crate::encode::Error;
+use crate::encode::text::write_string;
 use crate::schema::avro::{self, Schema};
 
 /// A type, or the union of a type and null, in that order.
@@ -49,6 +50,8 @@ pub(super) struct Record {
 #[derive(Debug)]
 pub(super) struct Field {
     pub name: String,
+    /// `"name":`, as it stands in compact JSON.
+    pub fragment: Vec<u8>,
     pub node: Node,
     /// What is written where the property is absent: the default, or null. `None` if neither fits.
     pub absent: Option<Vec<u8>>,
@@ -59,12 +62,17 @@ pub(super) struct Field {
 const MAX_DEPTH: usize = 256;
 
 impl Node {
-    /// Compiles `schema`, which stands at `place`. Defaults are encoded by `walker`.
-    pub fn compile(schema: &Schema, place: &str, walker: &mut Walker) -> Result<Self, Error> {
-        Self::compile_at(schema, place, MAX_DEPTH, walker)
+    /// Compiles `schema`, which stands at `place`. Defaults are encoded by `defaults`.
+    pub fn compile(schema: &Schema, place: &str, defaults: &mut Defaults) -> Result<Self, Error> {
+        Self::compile_at(schema, place, MAX_DEPTH, defaults)
     }
 
-    fn compile_at(schema: &Schema, place: &str, depth: usize, walker: &mut Walker) -> Result<Self, Error> {
+    fn compile_at(
+        schema: &Schema,
+        place: &str,
+        depth: usize,
+        defaults: &mut Defaults,
+    ) -> Result<Self, Error> {
         let malformed = |what| Error::AvroSchema { place: place.to_owned(), what };
         let Some(deeper) = depth.checked_sub(1) else {
             return Err(malformed("nests more than 256 types"));
@@ -79,11 +87,11 @@ impl Node {
             Schema::Uuid => Kind::Uuid,
             Schema::Duration => Kind::Duration,
             Schema::RawJson { .. } => Kind::RawJson,
-            Schema::Array(items) => Kind::Array(Box::new(Self::compile_at(items, place, deeper, walker)?)),
-            Schema::Map(values) => Kind::Map(Box::new(Self::compile_at(values, place, deeper, walker)?)),
-            Schema::Record(record) => Kind::Record(Box::new(Record::compile(record, deeper, walker)?)),
+            Schema::Array(items) => Kind::Array(Box::new(Self::compile_at(items, place, deeper, defaults)?)),
+            Schema::Map(values) => Kind::Map(Box::new(Self::compile_at(values, place, deeper, defaults)?)),
+            Schema::Record(record) => Kind::Record(Box::new(Record::compile(record, deeper, defaults)?)),
             Schema::Nullable(inner) => {
-                let node = Self::compile_at(inner, place, deeper, walker)?;
+                let node = Self::compile_at(inner, place, deeper, defaults)?;
                 if node.nullable {
                     return Err(malformed("has a union directly inside a union"));
                 }
@@ -95,24 +103,27 @@ impl Node {
 }
 
 impl Record {
-    fn compile(record: &avro::Record, depth: usize, walker: &mut Walker) -> Result<Self, Error> {
+    fn compile(record: &avro::Record, depth: usize, defaults: &mut Defaults) -> Result<Self, Error> {
         let mut fields = Vec::with_capacity(record.fields.len());
         for field in &record.fields {
             let place = format!("{}.{}", record.name, field.name);
-            let node = Node::compile_at(&field.schema, &place, depth, walker)?;
+            let node = Node::compile_at(&field.schema, &place, depth, defaults)?;
             let absent = field
                 .default
                 .as_ref()
-                .and_then(|default| walker.encode_default(&node, default))
-                .or_else(|| walker.encode_default(&node, &serde_json::Value::Null));
-            fields.push(Field { name: field.name.clone(), node, absent });
+                .and_then(|default| defaults.encode(&node, default))
+                .or_else(|| defaults.encode(&node, &serde_json::Value::Null));
+            let mut fragment = Vec::new();
+            write_string(&field.name, &mut fragment);
+            fragment.push(b':');
+            fields.push(Field { name: field.name.clone(), fragment, node, absent });
         }
         let name = |i: &usize| fields.get(*i).map(|field| &field.name);
         let mut by_name: Vec<usize> = (0..fields.len()).collect();
         by_name.sort_by(|a, b| name(a).cmp(&name(b)));
         if by_name.is_sorted_by(|a, b| name(a) < name(b)) {
             let extra = match &record.extra {
-                Some(values) => Some(Node::compile_at(values, &record.name, depth, walker)?),
+                Some(values) => Some(Node::compile_at(values, &record.name, depth, defaults)?),
                 None => None,
             };
             return Ok(Self { name: record.name.clone(), fields, by_name, extra });

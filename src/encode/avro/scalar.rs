@@ -2,18 +2,17 @@
 
 use std::fmt::{self, Write as _};
 
-use super::binary::{write_double, write_length, write_long, write_measured, write_text};
+use super::binary::{Mend, write_double, write_length, write_long, write_measured, write_text};
 use super::logical;
 use super::mismatch::{Mismatch, What};
 use super::node::{Kind, Node};
 use crate::encode::element::Element;
 use crate::encode::number::{write_float, write_integer};
-use crate::encode::sink::Sink;
 use crate::encode::text::write_string;
 
 /// Writes `scalar`, which is not [`Element::Json`], as `node` has it.
 #[inline]
-pub(super) fn write_scalar<S: Sink>(
+pub(super) fn write_scalar<S: Mend>(
     node: &Node,
     scalar: Element<'_>,
     out: &mut S,
@@ -79,7 +78,7 @@ pub(super) fn write_scalar<S: Sink>(
 
 /// Writes the branch number that a value other than null needs before it.
 #[inline]
-pub(super) fn write_branch<S: Sink>(node: &Node, out: &mut S) {
+pub(super) fn write_branch<S: Mend>(node: &Node, out: &mut S) {
     if node.nullable {
         out.push(TYPE_BRANCH);
     }
@@ -98,7 +97,7 @@ fn is_null(scalar: Element<'_>) -> bool {
     }
 }
 
-fn write_raw_scalar<S: Sink>(scalar: Element<'_>, out: &mut S) {
+fn write_raw_scalar<S: Mend>(scalar: Element<'_>, out: &mut S) {
     match scalar {
         Element::Null => write_text("null", out),
         Element::Bool(true) => write_text("true", out),
@@ -113,7 +112,7 @@ fn write_raw_scalar<S: Sink>(scalar: Element<'_>, out: &mut S) {
     }
 }
 
-fn measured<S: Sink>(least: usize, out: &mut S, write: impl FnOnce(&mut S)) {
+fn measured<S: Mend>(least: usize, out: &mut S, write: impl FnOnce(&mut S)) {
     let Ok(()) = write_measured(least, out, |out| -> Result<(), std::convert::Infallible> {
         write(out);
         Ok(())

@@ -105,6 +105,142 @@ fn double(value: f64) -> Vec<u8> {
     value.to_le_bytes().to_vec()
 }
 
+/// Whether the one pass takes the text.
+fn straight(schema: &Schema, text: &str) -> bool {
+    let node = Node::compile(schema, "root.v", &mut Defaults::default()).expect("legal");
+    write_straight(&node, text, &mut String::new(), &mut Vec::new()).is_some()
+}
+
+#[test]
+fn documents_as_the_runtime_writes_them_need_no_parser() {
+    let inner = record(
+        vec![field("lat", nullable(Schema::Double)), field("lon", nullable(Schema::Double))],
+        Some(raw()),
+    );
+    let fields = vec![
+        with_default("a", Schema::Long, json!(1)),
+        field("geo", nullable(inner)),
+        field("list", array(nullable(Schema::String))),
+        field("map", map(raw())),
+    ];
+    let schema = record(fields, Some(nullable(raw())));
+    for text in [
+        r#"{"list":[],"map":{}}"#,
+        r#"{"a":-1,"geo":{"lat":51.5,"lon":-0.135},"list":["x","\"é\u00e9\ud83d\ude00",null,7],"map":{"a":{"b":[1]},"c":1.5}}"#,
+        r#"{"geo":{"lon":1e300},"list":[],"map":{"a":null}}"#,
+        r#"{"geo":null,"list":[],"map":{}}"#,
+    ] {
+        assert!(straight(&schema, text), "{text}");
+    }
+    for text in [
+        r#"{"list":[],"map":{} }"#,
+        r#"{"map":{},"list":[]}"#,
+        r#"{"list":[],"map":{},"map":{}}"#,
+        r#"{"list":[],"map":{},"other":1}"#,
+        r#"{"list":[],"map":{"b":1,"a":2}}"#,
+        r#"{"list":[],"map":{"a":1,"a":2}}"#,
+        r#"{"list":[],"map":{"a":1.50}}"#,
+        r#"{"list":[],"map":{}},"#,
+        r#"{"list":[],"map":{},}"#,
+        r#"{"list":[],"map":{}"#,
+        r#"{"list":["\ud800"],"map":{}}"#,
+        r#"{"a":01,"list":[],"map":{}}"#,
+        r#"{"a":1.,"list":[],"map":{}}"#,
+        r#"{"a":-,"list":[],"map":{}}"#,
+        r#"{"geo":{"lat":1e400},"list":[],"map":{}}"#,
+        r#"{"list":[tru],"map":{}}"#,
+        "",
+    ] {
+        assert!(!straight(&schema, text), "{text}");
+    }
+}
+
+#[test]
+fn documents_of_127_levels_pass_and_of_128_are_refused() {
+    let typed = |levels| (0..levels).fold(Schema::Long, |inner, _| array(inner));
+    let maps = |levels| (0..levels).fold(Schema::Long, |inner, _| map(inner));
+    for levels in [127, 128, 10_000] {
+        let lists = format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+        let objects = format!("{}1{}", "{\"a\":".repeat(levels), "}".repeat(levels));
+        for (schema, text) in [
+            (typed(130), lists.clone()),
+            (maps(levels.min(130)), objects.clone()),
+            (raw(), lists.clone()),
+            (raw(), objects),
+            (raw(), format!(" {lists}")),
+        ] {
+            let written = encode_fields(&schema, Fields::Packed(&packed_json(&text)));
+            assert_eq!(written.is_ok(), levels == 127, "{levels} levels as {schema:.60?}");
+        }
+    }
+}
+
+/// A packed element that holds JSON text.
+fn packed_json(text: &str) -> Vec<u8> {
+    [&[1], text.as_bytes(), &[0]].concat()
+}
+
+#[test]
+fn counts_are_right_at_every_size() {
+    for count in [0usize, 1, 63, 64, 65, 8191, 8192, 8193] {
+        for space in ["", " "] {
+            let numbers: Vec<String> = (0..count).map(|_| "1".to_owned()).collect();
+            let members: Vec<String> = (0..count).map(|i| format!("\"{i:04}\":1")).collect();
+            let mut items = Vec::new();
+            let mut entries = Vec::new();
+            if count > 0 {
+                write_length(count, &mut items);
+                entries.clone_from(&items);
+            }
+            for i in 0..count {
+                items.push(2);
+                entries.extend(text(&format!("{i:04}")));
+                entries.push(2);
+            }
+            items.push(0);
+            entries.push(0);
+            let numbers = packed_json(&format!("[{}{space}]", numbers.join(",")));
+            assert_eq!(encode_fields(&array(Schema::Long), Fields::Packed(&numbers)).expect("fits"), items);
+            let members = packed_json(&format!("{{{}{space}}}", members.join(",")));
+            assert_eq!(encode_fields(&map(Schema::Long), Fields::Packed(&members)).expect("fits"), entries);
+        }
+    }
+}
+
+#[test]
+fn a_minus_zero_is_a_float() {
+    assert_eq!(encode(&Schema::Double, "-0").expect("fits"), double(-0.0));
+    assert_eq!(encode(&Schema::String, "-0").expect("fits"), text("-0"));
+    assert_eq!(encode(&Schema::Long, "-0").expect("fits"), [0]);
+    assert_eq!(encode(&raw(), "-0").expect("fits"), text("-0.0"));
+}
+
+#[test]
+fn a_document_that_fails_leaves_nothing_behind() {
+    let layout = Layout { keys: &names(&["k"]), values: &names(&["v"]), document: None };
+    let value_schema = root(vec![field("k", Schema::Long), field("v", map(map(Schema::Long)))]);
+    let plan = AvroPlan::new(&layout, &key(vec![Schema::Long]), 1, &value_schema, 2).expect("they agree");
+    let (mut scratch, mut key, mut value) = (Scratch::default(), b"before".to_vec(), Buffer::default());
+    value.put(b"before");
+    value.finish();
+    let doc = |values| Document {
+        key: Fields::Json(b"[1]"),
+        values: Fields::Json(values),
+        doc: b"",
+        delete: false,
+    };
+    for wrong in [&br#"[{"b":{"d":"x","c":1},"a":{}}]"#[..], b"[{]", b"[]"] {
+        let outcome = plan.encode(&doc(wrong), &mut scratch, &mut key, &mut value);
+        assert!(outcome.is_err());
+        assert_eq!((&key[..], value.message()), (&b"before"[..], &b""[..]));
+    }
+    let good = doc(br#"[{"b":{"d":2,"c":1},"a":{}}]"#);
+    assert!(plan.encode(&good, &mut scratch, &mut key, &mut value).expect("fits"));
+    let inner =
+        [vec![4], text("a"), vec![0], text("b"), vec![4], text("c"), vec![2], text("d"), vec![4, 0, 0]];
+    assert_eq!(value.message(), [vec![0, 0, 0, 0, 2, 2], inner.concat(), vec![0]].concat());
+}
+
 #[test]
 fn every_row_of_the_table() {
     let max = [0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01].to_vec();
@@ -473,7 +609,7 @@ fn messages_name_the_place_the_value_and_the_type() {
     );
     assert!(message(&schema, "[]").contains(r#"{"type":"record","name":"root.x"}"#));
     let long = message(&Schema::Long, &format!("\"{}\"", "é".repeat(1000)));
-    assert!(long.contains(&format!("the value \"{}... does", "é".repeat(48))), "{long}");
+    assert!(long.contains(&format!("the value \"{}... does", "é".repeat(49))), "{long}");
 }
 
 #[test]
@@ -490,7 +626,7 @@ fn types_are_shown_as_avro_schemas() {
         (nullable(map(Schema::Long)), r#"[{"type":"map","values":"long"},"null"]"#),
         (array(raw()), r#"{"type":"array","items":"RawJSON"}"#),
     ] {
-        let node = Node::compile(&schema, "root", &mut Walker::default()).expect("legal");
+        let node = Node::compile(&schema, "root", &mut Defaults::default()).expect("legal");
         assert_eq!(node.to_string(), shown);
     }
 }
@@ -697,6 +833,33 @@ proptest! {
             (Some(value), Ok(bytes)) => prop_assert_eq!(decode(&schema, &bytes), value),
             (None, Err(_)) => {}
             (value, written) => prop_assert!(false, "expected {:?}, got {:?}", value, written),
+        }
+    }
+
+    #[test]
+    fn the_one_pass_and_the_parser_agree(
+        (schema, json, change) in any_schema().prop_flat_map(|schema| {
+            let json = prop_oneof![9 => matching(&schema), 1 => any_json()];
+            (Just(schema), json, prop::option::of((any::<prop::sample::Index>(), any::<char>())))
+        })
+    ) {
+        let mut text = json.normal().text();
+        if let Some((at, char)) = change {
+            // One character of the text is another, mostly one that has a meaning there.
+            let at = text.floor_char_boundary(at.index(text.len()));
+            let with = ["{", "}", "[", "]", ",", ":", "\"", "\\", "0", "-", ".", "e", " ", "a"];
+            let with = with.get(char as usize % 20).map_or(char.to_string(), |with| (*with).to_owned());
+            let rest = text.split_off(at);
+            text = [&text, with.as_str(), rest.get(rest.chars().next().map_or(0, char::len_utf8)..).unwrap_or("")].concat();
+        }
+        let mut defaults = Defaults::default();
+        let node = Node::compile(&schema, "root.v", &mut defaults).expect("legal");
+        let (mut straight, mut parsed) = (Vec::new(), Vec::new());
+        let mut writer = Writer { nested: &mut defaults.nested, memory: &mut defaults.memory };
+        let outcome = writer.parse_and_write(&node, &text, &mut parsed);
+        if write_straight(&node, &text, &mut String::new(), &mut straight).is_some() {
+            prop_assert!(outcome.is_ok(), "only the one pass takes {}", text);
+            prop_assert_eq!(straight, parsed, "{}", text);
         }
     }
 
