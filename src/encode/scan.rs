@@ -184,8 +184,8 @@ impl<'a> Scanner<'a> {
                     depth -= 1;
                     objects >>= 1;
                 }
-                Some(b'"') => drop(self.string()?),
-                Some(b'-' | b'0'..=b'9') => drop(self.number()?),
+                Some(b'"') => self.string().map(|_| ())?,
+                Some(b'-' | b'0'..=b'9') => self.number().map(|_| ())?,
                 Some(b't') => self.word("true")?,
                 Some(b'f') => self.word("false")?,
                 Some(b'n') => self.word("null")?,
