@@ -148,7 +148,6 @@ fn length_varint(length: usize) -> u64 {
 }
 
 #[inline]
-#[expect(clippy::cast_possible_truncation, reason = "the seven lowest bits are what is wanted")]
 fn low_bits(value: u64) -> u8 {
     (value & 0x7f) as u8
 }

@@ -92,6 +92,7 @@ impl Mismatch {
 impl Mismatch {
     /// The error that says so of `field`.
     #[cold]
+    #[expect(clippy::boxed_local, reason = "a mismatch lives in a box until it is an error")]
     pub fn into_error(self: Box<Self>, field: &str) -> Error {
         let Self { pointer, what } = *self;
         match what {
