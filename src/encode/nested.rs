@@ -41,7 +41,7 @@ impl Nested {
 /// Writes a parsed value in normal form. Recursion is bounded by the parser's limit of depth.
 pub(super) fn write_value(value: Value<'_>, order: &mut Order, out: &mut impl Sink) {
     match value.view() {
-        View::Scalar(element) => write_scalar(element, out),
+        View::Scalar(element) => write_scalar(&element, out),
         View::Array(items) => {
             out.push(b'[');
             for (i, item) in items.enumerate() {
@@ -72,8 +72,8 @@ pub(super) fn write_value(value: Value<'_>, order: &mut Order, out: &mut impl Si
 
 /// Writes a value that has none within.
 #[inline]
-pub(super) fn write_scalar(element: Element<'_>, out: &mut impl Sink) {
-    match element {
+pub(super) fn write_scalar(element: &Element<'_>, out: &mut impl Sink) {
+    match *element {
         Element::Null => out.put(b"null"),
         Element::Bool(true) => out.put(b"true"),
         Element::Bool(false) => out.put(b"false"),

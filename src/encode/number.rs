@@ -7,11 +7,55 @@ use super::sink::Sink;
 /// `.0` kept for `1e-5 <= |v| < 1e16`, else `d.ddde±x` without `+`. JSON has no NaN and no infinity: `null`.
 #[inline]
 pub(super) fn write_float(value: f64, out: &mut impl Sink) {
+    if let Some(scaled) = four_decimals(value.abs()) {
+        write_decimals(value.is_sign_negative(), scaled, out);
+    } else {
+        write_shortest(value, out);
+    }
+}
+
+fn write_shortest(value: f64, out: &mut impl Sink) {
     if value.is_finite() {
         out.put(ryu::Buffer::new().format_finite(value).as_bytes());
     } else {
         out.put(b"null");
     }
+}
+
+/// `magnitude` times 10,000, where it is the float nearest to a decimal of at most 15 digits, four of them
+/// behind the point: amounts, and most other numbers that people write.
+///
+/// No two decimals of at most 15 digits have one nearest float, so such a decimal, without its trailing
+/// zeros, is the shortest that reads back as the same. This takes a third of the time of the search for any
+/// other (flat128 of `benches/encode_json.rs`).
+#[inline]
+fn four_decimals(magnitude: f64) -> Option<u64> {
+    if magnitude >= 1e11 || magnitude.is_nan() {
+        return None;
+    }
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "rounds a number from zero up and below 1e15; what is wrong is found out next"
+    )]
+    let scaled = (magnitude * 1e4 + 0.5) as i64;
+    #[expect(clippy::cast_precision_loss, reason = "below 2^53")]
+    let exact = scaled as f64;
+    // Both sides of the division are exact: it gives the nearest float to the decimal.
+    (exact / 1e4 == magnitude).then_some(scaled.cast_unsigned())
+}
+
+#[inline]
+fn write_decimals(negative: bool, scaled: u64, out: &mut impl Sink) {
+    if negative {
+        out.push(b'-');
+    }
+    let (whole, rest) = (scaled / 10_000, (scaled % 10_000) as u32);
+    write_integer(whole, out);
+    let (high, low) = (rest / 100, rest % 100);
+    let digit = |digit: u32| b"0123456789"[(digit % 10) as usize];
+    let text = [b'.', digit(high / 10), digit(high), digit(low / 10), digit(low)];
+    let zeros = text.iter().skip(2).rev().take_while(|digit| **digit == b'0').count();
+    out.put_prefix(&text, text.len() - zeros);
 }
 
 /// Writes an integer in decimal digits.
@@ -46,6 +90,8 @@ pub(super) fn prints_as(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn float(value: f64) -> String {
@@ -77,6 +123,30 @@ mod tests {
             (f64::NEG_INFINITY, "null"),
         ] {
             assert_eq!(float(value), text);
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 5000, ..ProptestConfig::default() })]
+
+        #[test]
+        fn floats_print_as_ryu_has_them(value in prop_oneof![
+            any::<f64>(),
+            (any::<i64>(), 0u32..64, 0i32..8).prop_map(|(n, shift, places)| {
+                #[expect(clippy::cast_precision_loss, reason = "any float will do")]
+                let n = (n >> shift) as f64;
+                n / 10f64.powi(places)
+            }),
+            (0u64..2_000_000, any::<bool>(), -2i64..3).prop_map(|(n, negative, ulps)| {
+                #[expect(clippy::cast_precision_loss, reason = "small")]
+                let value = n as f64 / 1e4;
+                let value = f64::from_bits(value.to_bits().saturating_add_signed(ulps));
+                if negative { -value } else { value }
+            }),
+            (99_999_999_999.0..100_000_000_001.0f64),
+        ]) {
+            let expected = if value.is_finite() { ryu::Buffer::new().format(value).to_owned() } else { "null".into() };
+            prop_assert_eq!(float(value), expected);
         }
     }
 

@@ -21,9 +21,7 @@ pub(super) fn write_escaped(text: &str, out: &mut impl Sink) {
         if needs_no_escape(block) {
             out.put_prefix(block, BLOCK);
         } else {
-            for word in block.as_chunks::<8>().0 {
-                escape_word(u64::from_le_bytes(*word), 8, out);
-            }
+            escape_block(block, out);
         }
         rest = tail;
     }
@@ -88,6 +86,12 @@ pub(super) fn specials(word: u64) -> u64 {
     unescaped_ascii(word) & !word & splat(0x80)
 }
 
+/// Marks, by its highest bit, each byte of `word` that is a control character.
+#[inline]
+fn controls(word: u64) -> u64 {
+    !((word & splat(0x7f)) + splat(0x80 - 0x20)) & !word & splat(0x80)
+}
+
 /// Marks, by its highest bit, each byte of `word` that is not plain.
 #[inline]
 fn stops(word: u64) -> u64 {
@@ -147,6 +151,60 @@ fn escape_word(mut word: u64, mut len: usize, out: &mut impl Sink) {
     out.put_prefix(&word.to_le_bytes(), len);
 }
 
+/// Writes a block that needs escapes. Few bytes lie between two of its quotes and backslashes as a rule: a
+/// copy of constant size for each such run, into an array first, takes a third less time than a loop over
+/// bytes or words does (root documents of nested2k in `benches/encode_json.rs`).
+#[inline]
+fn escape_block(block: &[u8; BLOCK], out: &mut impl Sink) {
+    let mut marks = 0;
+    let mut control = 0;
+    for (i, word) in block.as_chunks::<8>().0.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
+        control |= controls(word);
+        // The highest bits of the bytes, gathered into one byte.
+        marks |= ((specials(word) >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56) << (8 * i);
+    }
+    if control != 0 {
+        for word in block.as_chunks::<8>().0 {
+            escape_word(u64::from_le_bytes(*word), 8, out);
+        }
+        return;
+    }
+    let mut source = [0; BLOCK + RUN];
+    source[..BLOCK].copy_from_slice(block);
+    let mut text = [0; 2 * BLOCK + RUN];
+    let mut len = 0;
+    let mut start = 0;
+    while marks != 0 {
+        let end = marks.trailing_zeros() as usize;
+        marks &= marks - 1;
+        copy_run(&source, start, &mut text, len);
+        while end - start > RUN {
+            start += RUN;
+            len += RUN;
+            copy_run(&source, start, &mut text, len);
+        }
+        len += end - start;
+        text[len % (2 * BLOCK)] = b'\\';
+        len += 1;
+        start = end;
+    }
+    copy_run(&source, start, &mut text, len);
+    while BLOCK - start > RUN {
+        start += RUN;
+        len += RUN;
+        copy_run(&source, start, &mut text, len);
+    }
+    len += BLOCK - start;
+    out.put_prefix(&text, len);
+}
+
+/// Copies the run that begins at `from`, and what follows it up to `RUN` bytes.
+#[inline]
+fn copy_run(source: &[u8; BLOCK + RUN], from: usize, text: &mut [u8; 2 * BLOCK + RUN], to: usize) {
+    text[to % (2 * BLOCK)..][..RUN].copy_from_slice(&source[from % BLOCK..][..RUN]);
+}
+
 #[inline]
 fn write_escape(byte: u8, out: &mut impl Sink) {
     match byte {
@@ -163,7 +221,11 @@ fn write_escape(byte: u8, out: &mut impl Sink) {
     }
 }
 
+/// Bytes that are looked at together.
 const BLOCK: usize = 64;
+
+/// Bytes that are copied together between escapes.
+const RUN: usize = 16;
 
 #[cfg(test)]
 mod tests {
@@ -223,6 +285,22 @@ mod tests {
                 let expected = if special || byte >= 0x80 { place } else { len };
                 assert_eq!(plain_len(&text), expected, "{byte:#x} at {place} of {len}");
             }
+        }
+    }
+
+    #[test]
+    fn blocks_are_escaped_wherever_their_specials_lie() {
+        for special in ["\"", "\\", "\n", "\u{1f}"] {
+            for first in 0..64 {
+                for second in first..64 {
+                    let mut text = "a".repeat(70);
+                    text.replace_range(first..=first, special);
+                    text.replace_range(second..=second, special);
+                    assert_eq!(written(&text), obvious(&text));
+                }
+            }
+            let all = special.repeat(130);
+            assert_eq!(written(&all), obvious(&all));
         }
     }
 
