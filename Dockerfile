@@ -29,10 +29,10 @@ FROM debian:bookworm-slim
 
 # The authorities for `tls: system_certificates` and for registries behind https.
 RUN apt-get update \
- && apt-get install -y --no-install-recommends ca-certificates \
- && rm -rf /var/lib/apt/lists/*
+ && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends ca-certificates \
+ && rm -rf /var/lib/apt/lists/* /var/cache/apt/*
 
-RUN useradd --system --uid 65532 --user-group --no-create-home --shell /usr/sbin/nologin flow
+RUN useradd --uid 65532 --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin flow
 
 COPY --from=build /build/target/release/materialize-kafka /usr/local/bin/materialize-kafka
 

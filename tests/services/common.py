@@ -32,6 +32,11 @@ def fail(text):
     raise SystemExit(1)
 
 
+def leave_on_sigterm():
+    """So that whoever is told to stop half-way still cleans up after itself."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+
+
 def run(argv, what, **kw):
     try:
         r = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
