@@ -119,7 +119,7 @@ impl<'b> Inference<'b> {
     /// The keywords that hold no schemas, but for `enum`.
     fn scalars(&mut self, keywords: &'b Keywords, shape: &mut Shape, place: &Place<'_>) -> Result<(), Error> {
         shape.types = types(keywords, place)?;
-        annotations(keywords, shape, place)?;
+        annotations(keywords, shape);
         numbers(keywords, shape, place)?;
         self.strings(keywords, shape, place)
     }
@@ -406,12 +406,12 @@ fn types(keywords: &Keywords, place: &Place<'_>) -> Result<Types, Error> {
     Ok(if nullable { types | Types::NULL } else { types })
 }
 
-fn annotations(keywords: &Keywords, shape: &mut Shape, place: &Place<'_>) -> Result<(), Error> {
+/// What says nothing of the values that are allowed; of the wrong type it is passed over.
+fn annotations(keywords: &Keywords, shape: &mut Shape) {
     shape.default = keywords.get("default").cloned();
-    shape.title = text(keywords, "title", place)?.map(Box::from);
-    shape.description = text(keywords, "description", place)?.map(Box::from);
+    shape.title = keywords.get("title").and_then(Value::as_str).map(Box::from);
+    shape.description = keywords.get("description").and_then(Value::as_str).map(Box::from);
     shape.secret = keywords.get("secret").and_then(Value::as_bool);
-    Ok(())
 }
 
 fn numbers(keywords: &Keywords, shape: &mut Shape, place: &Place<'_>) -> Result<(), Error> {
