@@ -28,13 +28,14 @@ pub fn projections(collection: &source::Collection) -> Result<Vec<Projection>, E
     let mut canonical: BTreeMap<String, String> = BTreeMap::new();
     for location in shape.locations() {
         let unnamed = location.pattern || location.pointer.is_empty() || location.pointer.ends_with('/');
-        if !unnamed && location.pointer != "/flow_document" {
+        if !unnamed {
             canonical.insert(field_of(&location.pointer), location.pointer);
         }
     }
     for pointer in &collection.key {
         canonical.insert(field_of(pointer), pointer.clone());
     }
+    // These take the name of any location that has it.
     canonical.insert(field_of(TRUNCATED), TRUNCATED.to_owned());
     canonical.insert(DOCUMENT.to_owned(), String::new());
     canonical.insert(PUBLISHED_AT.to_owned(), UUID.to_owned());

@@ -3,6 +3,7 @@
 //!
 //! Nothing here starts a process, opens a connection, or writes a file.
 
+mod build;
 mod collection;
 mod combine;
 mod error;
@@ -17,6 +18,7 @@ mod uuid;
 
 pub mod source;
 
+pub use build::{BuiltTask, Task, TaskBinding};
 pub use collection::projections;
 pub use combine::{Transaction, Transactions};
 pub use error::Error;

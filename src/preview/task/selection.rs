@@ -1,5 +1,6 @@
 //! Chooses the fields of a binding from what its source wants and the connector answers.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
@@ -78,11 +79,15 @@ pub fn group_by(
         return Ok(names);
     }
     for pointer in key {
-        let at_location = projections.iter().filter(|p| p.pointer == *pointer && !p.is_published_at());
-        let chosen = at_location
+        let at_location = || projections.iter().filter(|p| p.pointer == *pointer && !p.is_published_at());
+        let refused = match at_location().next() {
+            Some(_) => "the binding excludes it",
+            None => "no field has its location; project it under a name of its own",
+        };
+        let chosen = at_location()
             .filter(|p| !fields.exclude.contains(&p.field))
-            .max_by_key(|p| (fields.require.contains_key(&p.field), p.explicit, std::cmp::Reverse(&p.field)))
-            .ok_or_else(|| conflict(place, pointer, "is a part of the key", "the binding excludes it"))?;
+            .max_by_key(|p| (fields.require.contains_key(&p.field), p.explicit, Reverse(&p.field)))
+            .ok_or_else(|| conflict(place, pointer, "is a part of the key", refused))?;
         names.push(chosen.field.clone());
     }
     Ok(names)

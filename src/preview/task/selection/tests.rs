@@ -183,6 +183,12 @@ fn keys_prefer_the_users_projection_and_the_required_one() {
             .to_string(),
         "place: field \"/id\" is a part of the key, but the binding excludes it"
     );
+    let nowhere = group_by("place", &all, &["/flow_document".to_owned()], &Fields::default());
+    assert_eq!(
+        nowhere.unwrap_err().to_string(),
+        "place: field \"/flow_document\" is a part of the key, but no field has its location; project it under a \
+         name of its own"
+    );
     // The canonical field of the key's location is not taken besides; the users' are.
     let selected = choose(&all, &recommended(Recommended::Depth(1)), |_| {}).unwrap();
     assert_eq!(selected.keys, ["Id"]);

@@ -156,7 +156,7 @@ fn parse_yaml(text: &str) -> Result<Value, String> {
             max_nodes: 10_000_000,
         },
     };
-    serde_saphyr::from_str_with_options(text, options).map_err(|error| error.without_snippet().to_string())
+    serde_saphyr::from_str_with_options(text, options).map_err(|error| error.to_string())
 }
 
 /// Levels of mappings and lists, as many as JSON's reader takes.
