@@ -1,10 +1,9 @@
 //! Avro messages: a plan per binding, compiled from the schemas that were registered.
 //!
 //! Field order, branch numbers, names, counts and schema ids are settled when a binding is opened
-//! ([`AvroPlan::new`]). A document's scalars then go from the tuple straight to their bytes
-//! ([`scalar`]); only arrays and objects are
-//! looked into, in one pass if they are as the runtime writes them ([`straight`]), else parsed and walked
-//! by their types ([`walk`]).
+//! ([`AvroPlan::new`]). A document's scalars then go from the tuple straight to their bytes ([`scalar`]);
+//! only arrays and objects are looked into, in one pass if they are as the runtime writes them
+//! ([`straight`]), else parsed and walked by their types ([`walk`]).
 
 mod binary;
 mod logical;
