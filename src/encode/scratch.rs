@@ -4,7 +4,6 @@
 use bumpalo::Bump;
 
 use super::avro::Memory;
-use super::element::Element;
 use super::json::Slot;
 use super::nested::Nested;
 
@@ -13,10 +12,7 @@ use super::nested::Nested;
 pub struct Scratch {
     /// Unescaped strings of the current document.
     pub(super) arena: Bump,
-    /// Between documents, the empty allocation of the elements that Avro plans read.
-    #[allow(dead_code, reason = "read by the Avro side of the room")]
-    pub(super) elements: Vec<Element<'static>>,
-    /// Between documents, the empty allocation of the elements that JSON plans read.
+    /// Between documents, the empty allocation of the elements that plans read.
     pub(super) slots: Vec<Slot<'static>>,
     pub(super) nested: Nested,
     /// Of walks along Avro types.

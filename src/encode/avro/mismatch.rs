@@ -82,7 +82,7 @@ impl Mismatch {
     /// The same, seen from the array or object around it.
     #[cold]
     pub fn within(mut self: Box<Self>, token: &str) -> Box<Self> {
-        let token = token.replace('~', "~0").replace('/', "~1");
+        let token = shortened(token).replace('~', "~0").replace('/', "~1");
         self.pointer.insert_str(0, &token);
         self.pointer.insert(0, '/');
         self

@@ -1,10 +1,9 @@
 //! Avro messages: a plan per binding, compiled from the schemas that were registered.
 //!
 //! Field order, branch numbers, names, counts and schema ids are settled when a binding is opened
-//! ([`AvroPlan::new`]). A document's scalars then go from the tuple straight to their bytes
-//! ([`scalar`]); only arrays and objects are
-//! looked into, in one pass if they are as the runtime writes them ([`straight`]), else parsed and walked
-//! by their types ([`walk`]).
+//! ([`AvroPlan::new`]). A document's scalars then go from the tuple straight to their bytes ([`scalar`]);
+//! only arrays and objects are looked into, in one pass if they are as the runtime writes them
+//! ([`straight`]), else parsed and walked by their types ([`walk`]).
 
 mod binary;
 mod logical;
@@ -18,13 +17,14 @@ use bumpalo::Bump;
 
 use self::binary::{Mend, write_length, write_text};
 use self::mismatch::Mismatch;
-use self::node::Node;
-use self::scalar::write_scalar;
+use self::node::{Kind, Node};
+use self::scalar::{write_branch, write_scalar};
 use self::straight::write_straight;
 use self::walk::Walk;
 use super::element::{Element, recycle};
 use super::error::{Part, shortened};
 use super::fields::{Selection, read_fields};
+use super::json::Slot;
 use super::nested::Nested;
 use super::{Buffer, Document, Error, Layout, Scratch};
 use crate::schema::avro::{Record, Schema};
@@ -143,10 +143,10 @@ impl AvroPlan {
     ) -> Result<bool, Error> {
         scratch.begin();
         let key_start = key.len();
-        let Scratch { arena, elements: home, nested, avro: memory, .. } = scratch;
-        let mut elements = recycle(std::mem::take(home));
-        let outcome = self.encode_with(doc, arena, &mut elements, &mut Writer { nested, memory }, key, value);
-        *home = recycle(elements);
+        let Scratch { arena, slots: home, nested, avro: memory } = scratch;
+        let mut slots = recycle(std::mem::take(home));
+        let outcome = self.encode_with(doc, arena, &mut slots, &mut Writer { nested, memory }, key, value);
+        *home = recycle(slots);
         if outcome.is_err() {
             key.truncate(key_start);
             value.abandon();
@@ -158,31 +158,33 @@ impl AvroPlan {
         &self,
         doc: &Document<'a>,
         arena: &'a Bump,
-        elements: &mut Vec<Element<'a>>,
+        slots: &mut Vec<Slot<'a>>,
         writer: &mut Writer<'_>,
         key: &mut Vec<u8>,
         value: &mut Buffer,
     ) -> Result<bool, Error> {
-        read_fields(doc.key, Selection { part: Part::Key, names: &self.keys }, arena, elements)?;
+        read_fields(doc.key, Selection { part: Part::Key, names: &self.keys }, arena, slots)?;
         key.extend_from_slice(&self.key_header);
-        for (i, (part, &element)) in self.parts.iter().zip(&*elements).enumerate() {
-            writer.write_element(part, element, key).map_err(|mismatch| self.part_mismatch(i, mismatch))?;
+        for (i, (part, slot)) in self.parts.iter().zip(&*slots).enumerate() {
+            writer.write_slot(part, slot, key).map_err(|mismatch| self.part_mismatch(i, mismatch))?;
         }
         if doc.delete {
             return Ok(false);
         }
-        read_fields(doc.values, Selection { part: Part::Values, names: &self.values }, arena, elements)?;
+        read_fields(doc.values, Selection { part: Part::Values, names: &self.values }, arena, slots)?;
         let document = self.document_text(doc.doc)?;
         value.put(&self.value_header);
         let mut write = |step: &Step, value: &mut Buffer| {
-            let element = match step.source {
+            match step.source {
                 // The elements were counted when they were read, and the plan has as many.
-                Source::Element(i) => elements.get(i).copied().unwrap_or(Element::Null),
-                Source::Document => Element::String(document),
-            };
-            writer
-                .write_element(&step.node, element, value)
-                .map_err(|mismatch| mismatch.within(&step.name).into_error(&step.name))
+                Source::Element(i) => writer.write_slot(
+                    &step.node,
+                    slots.get(i).unwrap_or(&Slot::Element(Element::Null)),
+                    value,
+                ),
+                Source::Document => write_scalar(&step.node, Element::String(document), value),
+            }
+            .map_err(|mismatch| mismatch.within(&step.name).into_error(&step.name))
         };
         for step in &self.fields {
             write(step, value)?;
@@ -246,15 +248,26 @@ struct Writer<'s> {
 impl Writer<'_> {
     /// Writes one element as `node` has it.
     #[inline]
-    fn write_element<S: Mend>(
+    fn write_slot<S: Mend>(
         &mut self,
         node: &Node,
-        element: Element<'_>,
+        slot: &Slot<'_>,
         out: &mut S,
     ) -> Result<(), Box<Mismatch>> {
-        match element {
-            Element::Json(text) => self.write(node, text, out),
-            scalar => write_scalar(node, scalar, out),
+        match *slot {
+            // Known to be ASCII, and mostly a string: not to be checked once more.
+            Slot::Plain(text) if matches!(node.kind, Kind::String | Kind::Uuid) => {
+                write_branch(node, out);
+                write_length(text.len(), out);
+                out.put(text);
+                Ok(())
+            }
+            Slot::Plain(text) => {
+                let text = simdutf8::basic::from_utf8(text).expect("plain text is ASCII");
+                write_scalar(node, Element::String(text), out)
+            }
+            Slot::Element(Element::Json(text)) => self.write(node, text, out),
+            Slot::Element(scalar) => write_scalar(node, scalar, out),
         }
     }
 

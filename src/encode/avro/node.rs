@@ -90,11 +90,11 @@ impl Node {
             Schema::Array(items) => Kind::Array(Box::new(Self::compile_at(items, place, deeper, defaults)?)),
             Schema::Map(values) => Kind::Map(Box::new(Self::compile_at(values, place, deeper, defaults)?)),
             Schema::Record(record) => Kind::Record(Box::new(Record::compile(record, deeper, defaults)?)),
+            Schema::Nullable(inner) if matches!(**inner, Schema::Nullable(_)) => {
+                return Err(malformed("has a union directly inside a union"));
+            }
             Schema::Nullable(inner) => {
-                let node = Self::compile_at(inner, place, deeper, defaults)?;
-                if node.nullable {
-                    return Err(malformed("has a union directly inside a union"));
-                }
+                let node = Self::compile_at(inner, place, depth, defaults)?;
                 return Ok(Self { nullable: true, ..node });
             }
         };

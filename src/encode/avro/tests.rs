@@ -143,6 +143,7 @@ fn documents_as_the_runtime_writes_them_need_no_parser() {
         r#"{"list":[],"map":{}},"#,
         r#"{"list":[],"map":{},}"#,
         r#"{"list":[],"map":{}"#,
+        r#"{"list":[],"map":{},"#,
         r#"{"list":["\ud800"],"map":{}}"#,
         r#"{"a":01,"list":[],"map":{}}"#,
         r#"{"a":1.,"list":[],"map":{}}"#,
@@ -153,6 +154,14 @@ fn documents_as_the_runtime_writes_them_need_no_parser() {
     ] {
         assert!(!straight(&schema, text), "{text}");
     }
+}
+
+#[test]
+fn a_comma_behind_a_record_does_not_pass_for_one_between_records() {
+    let item = record(vec![field("a", Schema::Long)], None);
+    assert!(straight(&array(item.clone()), r#"[{"a":1},{"a":2}]"#));
+    assert!(!straight(&array(item.clone()), r#"[{"a":1,,{"a":2}]"#));
+    assert!(!straight(&array(item), r#"[{"a":1,"a":2}]"#));
 }
 
 #[test]
@@ -569,9 +578,9 @@ fn schemas_that_are_not_those_of_the_layout_are_refused() {
          report it"
     );
     let deep = |levels| (0..levels).fold(Schema::Long, |inner, _| array(nullable(inner)));
-    plan(&key_schema, &root(vec![field("v", deep(100))])).expect("not too deep");
+    plan(&key_schema, &root(vec![field("v", deep(255))])).expect("not too deep");
     assert_eq!(
-        message(plan(&key_schema, &root(vec![field("v", deep(1000))]))),
+        message(plan(&key_schema, &root(vec![field("v", deep(256))]))),
         "the Avro schema at root.v nests more than 256 types; this is a defect of the mapping, please report it"
     );
     let again = Layout { values: &names(&["k"]), ..layout };
@@ -860,6 +869,17 @@ proptest! {
         if write_straight(&node, &text, &mut String::new(), &mut straight).is_some() {
             prop_assert!(outcome.is_ok(), "only the one pass takes {}", text);
             prop_assert_eq!(straight, parsed, "{}", text);
+        }
+    }
+
+    #[test]
+    fn numbers_are_rounded_correctly(
+        text in "-?(0|[1-9][0-9]{0,20})(\\.[0-9]{1,20})?([eE][+-]?[0-9]{1,3})?",
+    ) {
+        let value: f64 = text.parse().expect("a number");
+        match encode(&Schema::Double, &text) {
+            Ok(bytes) => prop_assert_eq!(bytes, double(value), "{}", text),
+            Err(_) => prop_assert!(value.is_infinite(), "{}", text),
         }
     }
 
