@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::MAX_FRAME;
+use super::{Codec, MAX_FRAME};
 
 /// A stream could not be read or written.
 ///
@@ -92,8 +92,14 @@ pub enum Error {
     },
 
     /// A frame is not what the protocol calls for.
-    #[error("decoding the frame at byte {at}: {fault} (byte {offset} of {length}, {position} of the stream)")]
+    #[error(
+        "decoding the {codec} frame at byte {at}: {fault} (byte {offset} of {length}, {position} of the stream); \
+         the sender must speak Flow's materialize protocol as FLOW_RUNTIME_CODEC={codec}",
+        codec = codec.name()
+    )]
     Malformed {
+        /// The codec that the frame was taken to be in.
+        codec: Codec,
         /// Where the frame begins.
         at: u64,
         /// The frame's length in bytes.
@@ -249,5 +255,55 @@ pub(super) struct At {
 impl At {
     pub(super) fn new(offset: usize, fault: Fault) -> Self {
         Self { offset, fault }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn faults() {
+        for (fault, text) in [
+            (Fault::Varint, "a varint of more than 64 bits"),
+            (Fault::Cut { wanted: 5, left: 2 }, "a field of 5 bytes where 2 are left"),
+            (Fault::CutVarint, "the message ends inside a varint"),
+            (Fault::Key(2), "a field key of 2; field numbers are 1 to 536870911"),
+            (Fault::UnknownWire { field: 9, wire: 6 }, "field 9 has the unknown wire type 6"),
+            (Fault::Wire { field: 1, wire: 2, expected: 0 }, "field 1 has the wire type 2, expected 0"),
+            (Fault::GroupEnd(9), "the end of group 9, which is not the one that is open"),
+            (Fault::OpenGroup(9), "group 9 has no end"),
+            (Fault::GroupDepth(100), "groups are nested deeper than 100"),
+            (Fault::Binding(1 << 32), "the binding index 4294967296 has more than 32 bits"),
+            (Fault::Utf8, "the line is not UTF-8"),
+            (
+                Fault::Json { expected: "a value", came: Came(None) },
+                "the line is not JSON: expected a value, came the end of the line",
+            ),
+            (
+                Fault::Json { expected: "a value", came: Came(Some(b' ')) },
+                "the line is not JSON: expected a value, came byte 0x20",
+            ),
+            (
+                Fault::Json { expected: "a value", came: Came(Some(b'}')) },
+                "the line is not JSON: expected a value, came `}`",
+            ),
+            (
+                Fault::Member { member: "key", expected: "an array" },
+                "member \"key\" of store is not an array",
+            ),
+            (Fault::Twice("doc"), "member \"doc\" comes twice"),
+            (Fault::Form("missing field `x`".into()), "missing field `x`"),
+            (
+                Fault::Empty { kind: "request", found: "it is empty".into(), expected: "spec, open" },
+                "a request without a message: it is empty; expected one of spec, open",
+            ),
+            (
+                Fault::Several { kind: "request", first: "open", second: "load" },
+                "a request with two messages, open and load; expected one",
+            ),
+        ] {
+            assert_eq!(fault.to_string(), text);
+        }
     }
 }

@@ -23,7 +23,7 @@ mod wire;
 mod writer;
 
 pub use codec::Codec;
-pub use error::{Error, Fault};
+pub use error::{Came, Error, Fault};
 pub use reader::{Incoming, RequestReader, ResponseReader, Store, Tuple};
 pub use writer::{RequestWriter, ResponseWriter};
 

@@ -209,6 +209,7 @@ fn one(response: Response, contents: &[u8], codec: Codec) -> Result<Response, At
 fn malformed(frame: &Frame, at: At) -> Error {
     let offset = u64::try_from(at.offset).unwrap_or(u64::MAX);
     Error::Malformed {
+        codec: frame.codec,
         at: frame.at,
         length: frame.range.len(),
         offset: at.offset,

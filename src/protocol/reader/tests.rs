@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 use crate::protocol::messages::response;
 
@@ -49,7 +51,8 @@ fn a_malformed_frame_says_where_and_the_next_one_can_be_read() {
     assert!(requests.has_frame());
     assert_eq!(
         requests.next().unwrap_err().to_string(),
-        "decoding the frame at byte 6: a field of 5 bytes where 0 are left (byte 4 of 4, 14 of the stream)"
+        "decoding the proto frame at byte 6: a field of 5 bytes where 0 are left (byte 4 of 4, 14 of the stream); \
+         the sender must speak Flow's materialize protocol as FLOW_RUNTIME_CODEC=proto"
     );
     assert_eq!(requests.next().unwrap().unwrap().name(), "acknowledge");
     assert!(requests.next().unwrap().is_none());
@@ -59,8 +62,9 @@ fn a_malformed_frame_says_where_and_the_next_one_can_be_read() {
     requests.next().unwrap().unwrap();
     assert_eq!(
         requests.next().unwrap_err().to_string(),
-        "decoding the frame at byte 13: member \"binding\" of store is not an integer of 0 to 4294967295 \
-         (byte 20 of 24, 33 of the stream)"
+        "decoding the json frame at byte 13: member \"binding\" of store is not an integer of 0 to 4294967295 \
+         (byte 20 of 24, 33 of the stream); the sender must speak Flow's materialize protocol as \
+         FLOW_RUNTIME_CODEC=json"
     );
     assert_eq!(requests.next().unwrap().unwrap().name(), "flush");
 }
@@ -81,10 +85,10 @@ fn a_response_has_one_message() {
         read(b"{\"opened\"", Codec::Json).unwrap_err(),
     ];
     insta::assert_snapshot!(errors.join("\n"), @r#"
-    decoding the frame at byte 0: a response with two messages, opened and flushed; expected one (byte 0 of 26, 0 of the stream)
-    decoding the frame at byte 0: a response with two messages, opened and flushed; expected one (byte 0 of 4, 4 of the stream)
-    decoding the frame at byte 0: a response without a message: it has member spec, error; expected one of spec, validated, applied, opened, loaded, flushed, startedCommit, acknowledged (byte 0 of 23, 0 of the stream)
-    decoding the frame at byte 0: a response without a message: it is empty; expected one of spec, validated, applied, opened, loaded, flushed, startedCommit, acknowledged (byte 0 of 0, 4 of the stream)
+    decoding the json frame at byte 0: a response with two messages, opened and flushed; expected one (byte 0 of 26, 0 of the stream); the sender must speak Flow's materialize protocol as FLOW_RUNTIME_CODEC=json
+    decoding the proto frame at byte 0: a response with two messages, opened and flushed; expected one (byte 0 of 4, 4 of the stream); the sender must speak Flow's materialize protocol as FLOW_RUNTIME_CODEC=proto
+    decoding the json frame at byte 0: a response without a message: it has member spec, error; expected one of spec, validated, applied, opened, loaded, flushed, startedCommit, acknowledged (byte 0 of 23, 0 of the stream); the sender must speak Flow's materialize protocol as FLOW_RUNTIME_CODEC=json
+    decoding the proto frame at byte 0: a response without a message: it is empty; expected one of spec, validated, applied, opened, loaded, flushed, startedCommit, acknowledged (byte 0 of 0, 4 of the stream); the sender must speak Flow's materialize protocol as FLOW_RUNTIME_CODEC=proto
     reading the frame at byte 0: the input ended after 1 of its 2 bytes; a stream must end between frames, so the sender stopped early
     reading the line at byte 0: the input ended after 9 bytes without a newline; a stream must end between lines, so the sender stopped early
     "#);
@@ -98,4 +102,70 @@ fn lengths_cut_short() {
         "reading the frame at byte 0: the input ended after 3 of the 4 bytes of its length; a stream must end \
          between frames, so the sender stopped early"
     );
+}
+
+/// What comes out of a stream, in words, to its end or to the first error that ends it.
+fn read_all(input: impl Read, codec: Option<Codec>) -> Vec<String> {
+    let mut requests = RequestReader::new(input, codec);
+    let mut all = Vec::new();
+    loop {
+        match requests.next() {
+            Ok(Some(incoming)) => all.push(format!("{incoming:?}")),
+            Ok(None) => return all,
+            Err(error) => {
+                all.push(error.to_string());
+                if !matches!(error, Error::Malformed { .. }) {
+                    return all;
+                }
+            }
+        }
+    }
+}
+
+/// Gives a byte at a time.
+struct Dripping<'a>(&'a [u8]);
+
+impl Read for Dripping<'_> {
+    fn read(&mut self, room: &mut [u8]) -> std::io::Result<usize> {
+        let now = self.0.len().min(1).min(room.len());
+        self.0.read(&mut room[..now])
+    }
+}
+
+fn stream() -> impl Strategy<Value = Vec<u8>> {
+    let contents = prop_oneof![
+        prop::collection::vec(any::<u8>(), 0..30),
+        Just(b"\x3a\x04\x08\x01\x32\x00".to_vec()),
+        Just(b"\x4a\0".to_vec()),
+    ];
+    let frame = contents
+        .prop_map(|contents| [&u32::try_from(contents.len()).unwrap().to_le_bytes()[..], &contents].concat());
+    let line = prop::sample::select(vec![
+        &b"{\"store\":{\"keyPacked\":\"FQE=\",\"doc\":{\"a\":[1]}}}\n"[..],
+        b"{\"acknowledge\":{}}\r\n",
+        b"{\"spec\":{\"config\":{\"\\u00e9\":1}}}\n\n",
+        b"{\"flush\":{\"backfillBegins\":[{\"binding\":\"1\"}]}}\n",
+    ]);
+    prop_oneof![
+        prop::collection::vec(any::<u8>(), 0..60),
+        prop::collection::vec(frame, 0..5).prop_map(|frames| frames.concat()),
+        prop::collection::vec(line, 0..5).prop_map(|lines| lines.concat()),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn any_stream_reads_the_same_in_any_pieces(
+        mut stream in stream(),
+        change in prop::option::of((any::<prop::sample::Index>(), any::<u8>())),
+        codec in prop_oneof![Just(None), Just(Some(Codec::Proto)), Just(Some(Codec::Json))],
+    ) {
+        if let Some((place, byte)) = change && !stream.is_empty() {
+            let place = place.index(stream.len());
+            stream[place] = byte;
+        }
+        prop_assert_eq!(read_all(&stream[..], codec), read_all(Dripping(&stream), codec));
+        let mut responses = ResponseReader::new(&stream[..], codec.unwrap_or(Codec::Proto));
+        while let Ok(Some(_)) = responses.next() {}
+    }
 }
