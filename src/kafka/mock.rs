@@ -65,7 +65,7 @@ pub enum Fault {
 }
 
 impl Cluster {
-    /// Starts `brokers` mock brokers, numbered from 1.
+    /// Starts `brokers` mock brokers, but at least two, numbered from 0.
     ///
     /// # Errors
     ///
@@ -76,10 +76,16 @@ impl Cluster {
         settings.set("log_level", "0");
         let client = Client::new(Kind::Producer, &settings)?;
         // SAFETY: the client is live, and outlives the cluster.
-        let cluster = unsafe { sys::rd_kafka_mock_cluster_new(client.as_ptr(), brokers) };
+        let cluster = unsafe { sys::rd_kafka_mock_cluster_new(client.as_ptr(), (brokers - 1).max(1)) };
         let cluster = NonNull::new(cluster)
             .ok_or_else(|| Error::Mock { reason: format!("{brokers} brokers could not be started") })?;
-        Ok(Self { cluster, _client: client })
+        let cluster = Self { cluster, _client: client };
+        // The mock numbers its brokers from 1 and says that the controller is 0; clients wait for ever for one that is
+        // not there when they ask what only a controller is asked.
+        // SAFETY: the cluster is live.
+        let code = unsafe { sys::rd_kafka_mock_broker_add(cluster.cluster.as_ptr(), 0) };
+        done(Code(code as i32), || "adding broker 0".to_owned())?;
+        Ok(cluster)
     }
 
     /// Its addresses, as `bootstrap.servers` takes them.

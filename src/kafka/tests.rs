@@ -17,12 +17,17 @@ fn config(bootstrap_servers: &str) -> EndpointConfig {
 }
 
 fn cluster(topics: &[(&str, i32)]) -> (Cluster, EndpointConfig) {
-    let cluster = Cluster::new(1).unwrap();
+    let cluster = Cluster::new(2).unwrap();
     for (name, partitions) in topics {
         cluster.create_topic(name, *partitions).unwrap();
     }
     let config = config(&cluster.bootstrap_servers());
     (cluster, config)
+}
+
+fn down(cluster: &Cluster) {
+    cluster.broker_down(0).unwrap();
+    cluster.broker_down(1).unwrap();
 }
 
 fn topic(name: &str) -> Topic {
@@ -289,7 +294,7 @@ fn a_stall_ends_commit_and_idle_session_alike() {
         std::thread::sleep(Duration::from_millis(900));
         assert_eq!(outbox.tracker().failure(), None, "nothing is due, so nothing stalls");
 
-        cluster.broker_down(1).unwrap();
+        down(&cluster);
         send(&mut outbox, 0, "1", Some(b"v")).unwrap();
         send(&mut outbox, 0, "2", None).unwrap();
         let start = Instant::now();
@@ -319,12 +324,14 @@ fn slow_brokers_are_no_stall_and_brokers_that_come_back_are_none() {
     let (cluster, mut config) = cluster(&[("t", 1)]);
     config.advanced.stall_timeout = Duration::from_secs(4);
     let mut outbox = open(&config, &["t"]);
-    cluster.broker_down(1).unwrap();
+    down(&cluster);
     send(&mut outbox, 0, "1", Some(b"v")).unwrap();
     outbox.hand_over().unwrap();
     std::thread::sleep(Duration::from_millis(500));
-    cluster.broker_up(1).unwrap();
-    cluster.round_trip(1, Duration::from_millis(300)).unwrap();
+    for broker in [0, 1] {
+        cluster.broker_up(broker).unwrap();
+        cluster.round_trip(broker, Duration::from_millis(300)).unwrap();
+    }
     assert_eq!(outbox.commit().unwrap().messages, 1);
 }
 
@@ -334,7 +341,7 @@ fn a_writer_that_waits_for_memory_is_woken_by_a_failure() {
     config.advanced.in_flight_bytes = 64 << 10;
     config.advanced.stall_timeout = Duration::from_secs(1);
     let mut outbox = open(&config, &["t"]);
-    cluster.broker_down(1).unwrap();
+    down(&cluster);
     let failure = (0..10_000).find_map(|_| send(&mut outbox, 0, "k", Some(&[b'v'; 1000])).err()).unwrap();
     assert!(matches!(failure, Error::Stalled { .. }), "{failure}");
     assert!(outbox.tracker().produced() <= 64, "{} were taken", outbox.tracker().produced());
@@ -342,13 +349,14 @@ fn a_writer_that_waits_for_memory_is_woken_by_a_failure() {
 
 #[test]
 fn dropping_with_messages_on_the_way_gives_every_chunk_back() {
-    for down in [true, false] {
+    for is_down in [true, false] {
         let (cluster, mut config) = cluster(&[("t", 3)]);
         config.advanced.in_flight_bytes = 8 << 20;
         let mut outbox = open(&config, &["t"]);
-        if down {
-            cluster.broker_down(1).unwrap();
+        if is_down {
+            down(&cluster);
         } else {
+            cluster.round_trip(0, Duration::from_millis(300)).unwrap();
             cluster.round_trip(1, Duration::from_millis(300)).unwrap();
         }
         let calls = Arc::new(AtomicUsize::new(0));
