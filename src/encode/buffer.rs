@@ -98,6 +98,22 @@ impl Buffer {
         self.bytes.extend_from_slice(bytes);
     }
 
+    /// Appends the first `len` of `bytes`, at most `N`. All `N` are copied and the rest is taken back:
+    /// a copy of constant size is a few stores, one of unknown size is a call.
+    #[inline]
+    pub fn put_prefix<const N: usize>(&mut self, bytes: &[u8; N], len: usize) {
+        self.reserve(N);
+        let end = self.bytes.len() + len;
+        self.bytes.extend_from_slice(bytes);
+        self.bytes.truncate(end);
+    }
+
+    /// Takes back what the current message has beyond its first `len` bytes.
+    #[inline]
+    pub fn shorten(&mut self, len: usize) {
+        self.bytes.truncate(self.mark.saturating_add(len));
+    }
+
     #[cold]
     fn grow(&mut self, additional: usize) {
         let needed = self.message().len().saturating_add(additional);
@@ -138,6 +154,34 @@ mod tests {
         }
         assert!(buffer.take_outgrown().is_none(), "a message alone in its allocation may move");
         assert_eq!(buffer.len(), 1016);
+    }
+
+    #[test]
+    fn a_prefix_leaves_the_rest_behind_and_grows_like_any_other() {
+        let mut buffer = Buffer::with_capacity(16);
+        buffer.put_prefix(b"01234567", 3);
+        buffer.put_prefix(b"01234567", 0);
+        buffer.put_prefix(b"abcdefgh", 8);
+        assert_eq!(buffer.message(), b"012abcdefgh");
+        let place = buffer.message().as_ptr();
+        buffer.finish();
+        buffer.put_prefix(b"ABCDEFGH", 2);
+        let old = buffer.take_outgrown().expect("the whole of the array did not fit behind 11 of 16 bytes");
+        assert_eq!((old.as_ptr(), &old[..]), (place, &b"012abcdefgh"[..]));
+        assert_eq!(buffer.message(), b"AB");
+    }
+
+    #[test]
+    fn a_shortened_message_keeps_its_start_and_what_is_finished() {
+        let mut buffer = Buffer::with_capacity(64);
+        buffer.put(b"one");
+        buffer.finish();
+        buffer.put(b"twofold");
+        buffer.shorten(3);
+        buffer.shorten(usize::MAX);
+        assert_eq!(buffer.message(), b"two");
+        buffer.shorten(0);
+        assert_eq!((buffer.message(), buffer.len()), (&b""[..], 3));
     }
 
     #[test]

@@ -1,8 +1,32 @@
 //! Documents to key and value bytes, by a plan that is compiled once per binding.
 
+mod avro;
 mod buffer;
+mod element;
+mod error;
+mod fields;
+#[cfg(test)]
+mod fixtures;
+mod json;
+mod json_fields;
+mod nested;
+mod normal;
+mod number;
+#[cfg(test)]
+mod oracle;
+mod order;
+mod parsed;
+mod scan;
+mod scratch;
+mod sink;
+mod text;
+mod tuple;
 
+pub use avro::AvroPlan;
 pub use buffer::Buffer;
+pub use error::{Error, Fault, Part};
+pub use json::JsonPlan;
+pub use scratch::Scratch;
 
 /// One side of a Store, the key fields or the value fields, as it came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,1 +1,32 @@
-//! To come.
+//! Kafka, by way of librdkafka: client settings, questions to the brokers, the batch producer and its
+//! ledger of acknowledgements, a reader, and the mock cluster.
+//!
+//! All of the crate's `unsafe` is in this room, in `client` (owned handles of librdkafka's objects), and in
+//! the thin calls of `admin`, `consumer`, `mock` and `exit`. What is written is lent to librdkafka without a
+//! copy; `ledger` owns the memory until the delivery reports of everything in it have come.
+//!
+//! Threads: the session's thread owns the [`Outbox`]; one thread named `delivery` polls librdkafka's main
+//! queue (delivery reports, errors, logs), watches for a stall, and takes the client down in the end.
+
+mod admin;
+mod chunks;
+mod client;
+mod consumer;
+mod delivery;
+mod error;
+mod exit;
+mod ledger;
+pub mod mock;
+mod outbox;
+mod settings;
+
+#[cfg(test)]
+mod tests;
+
+pub use self::admin::{create_missing, probe};
+pub use self::consumer::{Consumer, Record, Start};
+pub use self::error::Error;
+pub use self::exit::exit_now;
+pub use self::ledger::AckTracker;
+pub use self::outbox::{Committed, Outbox, Topic};
+pub use self::settings::client_settings;

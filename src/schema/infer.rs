@@ -7,15 +7,18 @@
 use std::collections::{HashMap, HashSet};
 
 use regex::Regex;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use url::Url;
 
 use crate::schema::budget::Budget;
 use crate::schema::bundle::Bundle;
-use crate::schema::intersect::{intersect, intersect_enumerations, restrict};
+use crate::schema::intersect::{intersect, restrict};
 use crate::schema::keywords::{Place, is_known};
-use crate::schema::union::{sorted, union};
-use crate::schema::{Error, Format, ObjectShape, Pattern, Property, Shape, Types};
+use crate::schema::read::{
+    Keywords, annotations, count, enumeration, kind, list, named, numbers, required, text, types,
+};
+use crate::schema::union::union;
+use crate::schema::{Error, Format, ObjectShape, Pattern, Property, Shape};
 
 impl Shape {
     /// Infers the shape of the documents that a schema bundle allows. The bundle is one self-contained JSON Schema,
@@ -64,8 +67,6 @@ enum Warning {
     Keyword,
     Format,
 }
-
-type Keywords = Map<String, Value>;
 
 impl<'b> Inference<'b> {
     // What recurses here passes shapes in boxes and leaves the work on them to functions that do not recurse: without
@@ -119,7 +120,7 @@ impl<'b> Inference<'b> {
     /// The keywords that hold no schemas, but for `enum`.
     fn scalars(&mut self, keywords: &'b Keywords, shape: &mut Shape, place: &Place<'_>) -> Result<(), Error> {
         shape.types = types(keywords, place)?;
-        annotations(keywords, shape, place)?;
+        annotations(keywords, shape);
         numbers(keywords, shape, place)?;
         self.strings(keywords, shape, place)
     }
@@ -387,136 +388,4 @@ fn add_property(
 
 fn add_pattern(object: &mut ObjectShape, text: &str, regex: Option<Regex>, shape: Box<Shape>) {
     object.patterns.push(Pattern { text: text.into(), regex, shape: *shape });
-}
-
-fn types(keywords: &Keywords, place: &Place<'_>) -> Result<Types, Error> {
-    let Some(value) = keywords.get("type") else { return Ok(Types::ANY) };
-    let one = |name: &Value| {
-        name.as_str().and_then(Types::from_name).ok_or_else(|| {
-            let expected = "a name or a list of names out of array, boolean, fractional, integer, null, \
-                            number, object, string";
-            Error::Keyword { place: place.to_string(), keyword: "type", found: shortened(name), expected }
-        })
-    };
-    let types = match value {
-        Value::Array(names) => names.iter().try_fold(Types::NONE, |types, name| Ok(types | one(name)?))?,
-        name => one(name)?,
-    };
-    let nullable = keywords.get("nullable") == Some(&Value::Bool(true));
-    Ok(if nullable { types | Types::NULL } else { types })
-}
-
-fn annotations(keywords: &Keywords, shape: &mut Shape, place: &Place<'_>) -> Result<(), Error> {
-    shape.default = keywords.get("default").cloned();
-    shape.title = text(keywords, "title", place)?.map(Box::from);
-    shape.description = text(keywords, "description", place)?.map(Box::from);
-    shape.secret = keywords.get("secret").and_then(Value::as_bool);
-    Ok(())
-}
-
-fn numbers(keywords: &Keywords, shape: &mut Shape, place: &Place<'_>) -> Result<(), Error> {
-    for (keyword, bound) in [("minimum", &mut shape.numeric.minimum), ("maximum", &mut shape.numeric.maximum)]
-    {
-        match keywords.get(keyword) {
-            None => {}
-            Some(Value::Number(number)) => *bound = Some(number.clone()),
-            Some(other) => return Err(unfit(place, keyword, other, "a number")),
-        }
-    }
-    Ok(())
-}
-
-/// The values of `enum`, of `const`, or those of both.
-fn enumeration(keywords: &Keywords, place: &Place<'_>) -> Result<Option<Vec<Value>>, Error> {
-    let constant = keywords.get("const").map(|value| vec![value.clone()]);
-    let values = match keywords.contains_key("enum") {
-        true => Some(sorted(list(keywords, "enum", place)?.iter().cloned())),
-        false => None,
-    };
-    Ok(intersect_enumerations(values, constant))
-}
-
-/// The names that `required` lists, ascending, each once.
-fn required<'b>(keywords: &'b Keywords, place: &Place<'_>) -> Result<Vec<&'b str>, Error> {
-    if !keywords.contains_key("required") {
-        return Ok(Vec::new());
-    }
-    let list = list(keywords, "required", place)?.iter();
-    let name =
-        |name: &'b Value| name.as_str().ok_or_else(|| unfit(place, "required", name, "a list of names"));
-    let mut names = list.map(name).collect::<Result<Vec<_>, _>>()?;
-    names.sort_unstable();
-    names.dedup();
-    Ok(names)
-}
-
-fn text<'b>(
-    keywords: &'b Keywords,
-    keyword: &'static str,
-    place: &Place<'_>,
-) -> Result<Option<&'b str>, Error> {
-    match keywords.get(keyword) {
-        None => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text)),
-        Some(other) => Err(unfit(place, keyword, other, "a string")),
-    }
-}
-
-fn list<'b>(keywords: &'b Keywords, keyword: &'static str, place: &Place<'_>) -> Result<&'b [Value], Error> {
-    match keywords.get(keyword) {
-        None => Ok(&[]),
-        Some(Value::Array(items)) => Ok(items),
-        Some(other) => Err(unfit(place, keyword, other, "an array")),
-    }
-}
-
-fn named<'b>(
-    keywords: &'b Keywords,
-    keyword: &'static str,
-    place: &Place<'_>,
-) -> Result<Option<&'b Keywords>, Error> {
-    match keywords.get(keyword) {
-        None => Ok(None),
-        Some(Value::Object(members)) => Ok(Some(members)),
-        Some(other) => Err(unfit(place, keyword, other, "an object of schemas")),
-    }
-}
-
-/// A length or a number of items; a float without a fraction will do.
-fn count(keywords: &Keywords, keyword: &'static str, place: &Place<'_>) -> Result<Option<u64>, Error> {
-    let Some(value) = keywords.get(keyword) else { return Ok(None) };
-    let float = value.as_f64().filter(|float| *float >= 0.0 && float.fract() == 0.0);
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "not negative and without a fraction; beyond u64 the cast saturates, as a bound may"
-    )]
-    let count = value.as_u64().or(float.map(|float| float as u64));
-    count.map(Some).ok_or_else(|| unfit(place, keyword, value, "a whole number that is not negative"))
-}
-
-fn unfit(place: &Place<'_>, keyword: &'static str, found: &Value, expected: &'static str) -> Error {
-    Error::Keyword { place: place.to_string(), keyword, found: shortened(found), expected }
-}
-
-/// A scalar's text, cut where it is long, or what kind of value it is.
-fn shortened(value: &Value) -> String {
-    match value {
-        Value::String(text) if text.len() > 40 => {
-            format!("{:?}...", text.chars().take(40).collect::<String>())
-        }
-        Value::String(_) | Value::Number(_) | Value::Bool(_) => value.to_string(),
-        other => kind(other).to_owned(),
-    }
-}
-
-fn kind(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a string",
-        Value::Array(_) => "an array",
-        Value::Object(_) => "an object",
-    }
 }

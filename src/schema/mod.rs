@@ -23,6 +23,7 @@ mod keywords;
 mod locate;
 mod map;
 mod pointer;
+mod read;
 mod shape;
 mod types;
 mod union;

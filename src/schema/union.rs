@@ -1,5 +1,5 @@
 //! What either of two shapes allows. The left one is widened in place and the right one used up, as in
-//! [`intersect`](super::intersect).
+//! `intersect`.
 
 use std::cmp::Ordering;
 use std::mem;

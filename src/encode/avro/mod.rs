@@ -1,0 +1,358 @@
+//! Avro messages: a plan per binding, compiled from the schemas that were registered.
+//!
+//! Field order, branch numbers, names, counts and schema ids are settled when a binding is opened
+//! ([`AvroPlan::new`]). A document's scalars then go from the tuple straight to their bytes ([`scalar`]);
+//! only arrays and objects are looked into, in one pass if they are as the runtime writes them
+//! ([`straight`]), else parsed and walked by their types ([`walk`]).
+
+mod binary;
+mod logical;
+mod mismatch;
+mod node;
+mod scalar;
+mod straight;
+mod walk;
+
+use bumpalo::Bump;
+
+use self::binary::{Mend, write_length, write_text};
+use self::mismatch::Mismatch;
+use self::node::{Kind, Node};
+use self::scalar::{write_branch, write_scalar};
+use self::straight::write_straight;
+use self::walk::Walk;
+use super::element::{Element, recycle};
+use super::error::{Part, shortened};
+use super::fields::{Selection, read_fields};
+use super::json::Slot;
+use super::nested::Nested;
+use super::{Buffer, Document, Error, Layout, Scratch};
+use crate::schema::avro::{Record, Schema};
+
+/// How the documents of a binding become Avro messages.
+#[derive(Debug)]
+pub struct AvroPlan {
+    keys: Vec<String>,
+    values: Vec<String>,
+    document: Option<String>,
+    key_header: [u8; 5],
+    value_header: [u8; 5],
+    /// The parts of the key, one per key field.
+    parts: Vec<Node>,
+    /// The value's fields in schema order.
+    fields: Vec<Step>,
+    /// The selected fields that the record does not have, in ascending order, each with its name as
+    /// a map key before it.
+    extras: Vec<Step>,
+    /// What stands before and behind the extras: their count, and the end of the map.
+    extras_start: Vec<u8>,
+    extras_end: &'static [u8],
+}
+
+/// One field to write.
+#[derive(Debug)]
+struct Step {
+    /// The field's name.
+    name: String,
+    /// What is written before the value whatever it is.
+    fragment: Vec<u8>,
+    source: Source,
+    node: Node,
+}
+
+/// Where a field's value comes from.
+#[derive(Debug, Clone, Copy)]
+enum Source {
+    /// The element of this number, keys before values.
+    Element(usize),
+    /// The root document's text.
+    Document,
+}
+
+impl AvroPlan {
+    /// Compiles the plan of a binding whose fields are `layout`, with its schemas and the ids under
+    /// which the registry has them.
+    ///
+    /// # Errors
+    ///
+    /// If the schemas are not those of this layout, or nest more than 256 types.
+    pub fn new(
+        layout: &Layout<'_>,
+        key: &Schema,
+        key_id: u32,
+        value: &Schema,
+        value_id: u32,
+    ) -> Result<Self, Error> {
+        let mut defaults = Defaults::default();
+        let parts = compile_key(key, layout.keys.len(), &mut defaults)?;
+        let mut selected = selected_fields(layout)?;
+        let Schema::Record(record) = value else {
+            return Err(Error::AvroSchema { place: "root".to_owned(), what: "is not a record" });
+        };
+        let mut fields = Vec::with_capacity(record.fields.len());
+        for field in &record.fields {
+            let place = format!("{}.{}", record.name, field.name);
+            let Some(i) = selected.iter().position(|(name, _)| *name == field.name) else {
+                return Err(Error::AvroSchema { place, what: "is not among the selected fields" });
+            };
+            let (name, source) = selected.remove(i);
+            let node = Node::compile(&field.schema, &place, &mut defaults)?;
+            fields.push(Step { name: name.to_owned(), fragment: Vec::new(), source, node });
+        }
+        let mut extras_start = Vec::new();
+        if !selected.is_empty() {
+            write_length(selected.len(), &mut extras_start);
+        }
+        let mut extras = Vec::with_capacity(selected.len());
+        for (name, source) in selected {
+            let Some(values) = &record.extra else {
+                return Err(Error::NoExtraMap { field: name.to_owned() });
+            };
+            let mut fragment = Vec::new();
+            write_text(name, &mut fragment);
+            let node = Node::compile(values, &record.name, &mut defaults)?;
+            extras.push(Step { name: name.to_owned(), fragment, source, node });
+        }
+        Ok(Self {
+            keys: layout.keys.to_vec(),
+            values: layout.values.to_vec(),
+            document: layout.document.map(str::to_owned),
+            key_header: header(key_id),
+            value_header: header(value_id),
+            parts,
+            fields,
+            extras,
+            extras_start,
+            extras_end: if record.extra.is_some() { &[0] } else { &[] },
+        })
+    }
+
+    /// Appends the document's message key to `key`, and its value to the message that `value` is at; false
+    /// when it has none (the document is deleted), of which nothing but the key is read then.
+    ///
+    /// # Errors
+    ///
+    /// When the Store does not fit the layout, or a value does not fit its Avro type. Nothing has been
+    /// appended then.
+    pub fn encode(
+        &self,
+        doc: &Document<'_>,
+        scratch: &mut Scratch,
+        key: &mut Vec<u8>,
+        value: &mut Buffer,
+    ) -> Result<bool, Error> {
+        scratch.begin();
+        let key_start = key.len();
+        let Scratch { arena, slots: home, nested, avro: memory } = scratch;
+        let mut slots = recycle(std::mem::take(home));
+        let outcome = self.encode_with(doc, arena, &mut slots, &mut Writer { nested, memory }, key, value);
+        *home = recycle(slots);
+        if outcome.is_err() {
+            key.truncate(key_start);
+            value.abandon();
+        }
+        outcome
+    }
+
+    fn encode_with<'a>(
+        &self,
+        doc: &Document<'a>,
+        arena: &'a Bump,
+        slots: &mut Vec<Slot<'a>>,
+        writer: &mut Writer<'_>,
+        key: &mut Vec<u8>,
+        value: &mut Buffer,
+    ) -> Result<bool, Error> {
+        read_fields(doc.key, Selection { part: Part::Key, names: &self.keys }, arena, slots)?;
+        key.extend_from_slice(&self.key_header);
+        for (i, (part, slot)) in self.parts.iter().zip(&*slots).enumerate() {
+            writer.write_slot(part, slot, key).map_err(|mismatch| self.part_mismatch(i, mismatch))?;
+        }
+        if doc.delete {
+            return Ok(false);
+        }
+        read_fields(doc.values, Selection { part: Part::Values, names: &self.values }, arena, slots)?;
+        let document = self.document_text(doc.doc)?;
+        value.put(&self.value_header);
+        let mut write = |step: &Step, value: &mut Buffer| {
+            match step.source {
+                // The elements were counted when they were read, and the plan has as many.
+                Source::Element(i) => writer.write_slot(
+                    &step.node,
+                    slots.get(i).unwrap_or(&Slot::Element(Element::Null)),
+                    value,
+                ),
+                Source::Document => write_scalar(&step.node, Element::String(document), value),
+            }
+            .map_err(|mismatch| mismatch.within(&step.name).into_error(&step.name))
+        };
+        for step in &self.fields {
+            write(step, value)?;
+        }
+        value.put(&self.extras_start);
+        for step in &self.extras {
+            value.put(&step.fragment);
+            write(step, value)?;
+        }
+        value.put(self.extras_end);
+        Ok(true)
+    }
+
+    /// The root document's text; empty where none is selected.
+    fn document_text<'a>(&self, doc: &'a [u8]) -> Result<&'a str, Error> {
+        match (&self.document, doc) {
+            (None, []) => Ok(""),
+            (None, _) => Err(Error::DocumentNotSelected { len: doc.len() }),
+            (Some(field), []) => Err(Error::DocumentMissing { field: field.clone() }),
+            (Some(field), _) => simdutf8::basic::from_utf8(doc).map_err(|_| {
+                let offset = std::str::from_utf8(doc).map_or_else(|error| error.valid_up_to(), str::len);
+                Error::DocumentNotUtf8 { field: field.clone(), offset }
+            }),
+        }
+    }
+
+    #[cold]
+    fn part_mismatch(&self, i: usize, mismatch: Box<Mismatch>) -> Error {
+        let field = self.keys.get(i).map_or("", String::as_str);
+        mismatch.within(&format!("p{}", i + 1)).into_error(field)
+    }
+}
+
+/// Memory of walks along Avro types, used again for each.
+#[derive(Default)]
+pub(super) struct Memory {
+    /// See [`Walk::slots`].
+    slots: Vec<usize>,
+    /// A string whose escapes have been resolved.
+    unescaped: String,
+}
+
+impl Memory {
+    /// Gives back what an unusually large value took.
+    pub(super) fn trim(&mut self) {
+        if self.slots.capacity() > KEPT || self.unescaped.capacity() > KEPT {
+            *self = Self::default();
+        }
+    }
+}
+
+/// Slots, and bytes of a string, for which memory is kept from one document to the next.
+const KEPT: usize = 1 << 18;
+
+/// Writes elements that may hold JSON, with the memory that this needs.
+struct Writer<'s> {
+    nested: &'s mut Nested,
+    memory: &'s mut Memory,
+}
+
+impl Writer<'_> {
+    /// Writes one element as `node` has it.
+    #[inline]
+    fn write_slot<S: Mend>(
+        &mut self,
+        node: &Node,
+        slot: &Slot<'_>,
+        out: &mut S,
+    ) -> Result<(), Box<Mismatch>> {
+        match *slot {
+            // Known to be ASCII, and mostly a string: not to be checked once more.
+            Slot::Plain(text) if matches!(node.kind, Kind::String | Kind::Uuid) => {
+                write_branch(node, out);
+                write_length(text.len(), out);
+                out.put(text);
+                Ok(())
+            }
+            Slot::Plain(text) => {
+                let text = simdutf8::basic::from_utf8(text).expect("plain text is ASCII");
+                write_scalar(node, Element::String(text), out)
+            }
+            Slot::Element(Element::Json(text)) => self.write(node, text, out),
+            Slot::Element(scalar) => write_scalar(node, scalar, out),
+        }
+    }
+
+    /// Writes the value whose JSON text is `text`.
+    fn write<S: Mend>(&mut self, node: &Node, text: &str, out: &mut S) -> Result<(), Box<Mismatch>> {
+        let start = out.position();
+        if write_straight(node, text, &mut self.memory.unescaped, out).is_some() {
+            return Ok(());
+        }
+        out.shorten(start);
+        self.parse_and_write(node, text, out)
+    }
+
+    fn parse_and_write<S: Mend>(
+        &mut self,
+        node: &Node,
+        text: &str,
+        out: &mut S,
+    ) -> Result<(), Box<Mismatch>> {
+        let Nested { parser, order } = &mut *self.nested;
+        let parsed = parser.parse(text).map_err(|fault| Mismatch::json(text, fault))?;
+        // A walk that ended in an error leaves its frames behind.
+        self.memory.slots.clear();
+        order.clear();
+        Walk { slots: &mut self.memory.slots, order }.write(node, parsed.root(), out)
+    }
+}
+
+/// Encodes the defaults of fields, when a plan is compiled.
+#[derive(Default)]
+struct Defaults {
+    nested: Nested,
+    memory: Memory,
+}
+
+impl Defaults {
+    /// The bytes of `default`, if the type accepts it.
+    fn encode(&mut self, node: &Node, default: &serde_json::Value) -> Option<Vec<u8>> {
+        let mut bytes = Vec::new();
+        let mut writer = Writer { nested: &mut self.nested, memory: &mut self.memory };
+        writer.write(node, &default.to_string(), &mut bytes).ok().map(|()| bytes)
+    }
+}
+
+/// The types of the key's parts, of which there must be `expected`.
+fn compile_key(schema: &Schema, expected: usize, defaults: &mut Defaults) -> Result<Vec<Node>, Error> {
+    let parts = match schema {
+        Schema::Record(Record { fields, extra: None, .. }) => match fields.as_slice() {
+            [only] if only.name == "_flow_key" => match &only.schema {
+                Schema::Record(Record { fields, extra: None, .. }) => Some(fields),
+                _ => None,
+            },
+            _ => None,
+        },
+        _ => None,
+    };
+    let Some(parts) = parts else { return Err(Error::KeySchema) };
+    if parts.len() != expected {
+        return Err(Error::KeyParts { expected, found: parts.len() });
+    }
+    parts
+        .iter()
+        .map(|part| Node::compile(&part.schema, &format!("root.Key.Parts.{}", part.name), defaults))
+        .collect()
+}
+
+/// All selected fields by name, ascending.
+fn selected_fields<'a>(layout: &Layout<'a>) -> Result<Vec<(&'a str, Source)>, Error> {
+    let elements = layout.keys.iter().chain(layout.values).map(String::as_str);
+    let mut selected: Vec<_> = elements.enumerate().map(|(i, name)| (name, Source::Element(i))).collect();
+    selected.extend(layout.document.map(|name| (name, Source::Document)));
+    selected.sort_unstable_by_key(|(name, _)| *name);
+    match selected.iter().zip(selected.iter().skip(1)).find(|(a, b)| a.0 == b.0) {
+        Some(((name, _), _)) => Err(Error::DuplicateField { field: shortened(name) }),
+        None => Ok(selected),
+    }
+}
+
+/// What precedes a message in Confluent's wire format.
+fn header(id: u32) -> [u8; 5] {
+    let [a, b, c, d] = id.to_be_bytes();
+    [0, a, b, c, d]
+}
+
+#[cfg(test)]
+mod oracle;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,256 @@
+//! Documents to JSON messages, by a plan that is a flat list of members in output order.
+//!
+//! A member is written as its fragment (`,"name":`, made when the binding is opened) and then the element
+//! at its place in the Store. All fragments begin with a comma; the first one's becomes the brace.
+
+use bumpalo::Bump;
+
+use super::buffer::Buffer;
+use super::element::{Element, Elements, recycle};
+use super::error::{Error, Fault, Part, excerpt, shortened};
+use super::fields::{Selection, read_fields};
+use super::nested::{Nested, write_scalar};
+use super::scratch::Scratch;
+use super::sink::Sink;
+use super::text::write_string;
+use super::{Document, Layout};
+
+/// How a binding's documents become JSON messages.
+#[derive(Debug)]
+pub struct JsonPlan {
+    /// Names of the key fields, in tuple order.
+    keys: Vec<String>,
+    /// Names of the value fields, in tuple order.
+    values: Vec<String>,
+    /// Name of the root document's field.
+    document: Option<String>,
+    /// Members of the message's key, ascending.
+    key_members: Vec<Member>,
+    /// Members of the message's value, ascending.
+    value_members: Vec<Member>,
+}
+
+#[derive(Debug)]
+struct Member {
+    fragment: Fragment,
+    source: Source,
+}
+
+/// What is written behind a fragment.
+#[derive(Debug, Clone, Copy)]
+enum Source {
+    /// The element at this index: keys first, then values.
+    Element(usize),
+    /// The root document, as a string.
+    Document,
+}
+
+/// `,"name":`
+#[derive(Debug)]
+struct Fragment {
+    /// Its first bytes, which for most names are all.
+    short: [u8; SHORT],
+    len: usize,
+    /// The whole of it, where `short` is too short.
+    long: Vec<u8>,
+}
+
+/// An element, or a string that needs no escaping.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Slot<'a> {
+    /// ASCII that is written as it is.
+    Plain(&'a [u8]),
+    /// Anything else.
+    Element(Element<'a>),
+}
+
+impl JsonPlan {
+    /// Compiles the plan of a binding's fields.
+    ///
+    /// # Errors
+    /// When two fields have one name.
+    pub fn new(layout: &Layout<'_>) -> Result<Self, Error> {
+        let names = || layout.keys.iter().chain(layout.values).enumerate();
+        let mut value_members: Vec<_> =
+            names().map(|(i, name)| (name.as_str(), Source::Element(i))).collect();
+        let mut key_members: Vec<_> = value_members.iter().copied().take(layout.keys.len()).collect();
+        value_members.extend(layout.document.map(|name| (name, Source::Document)));
+        key_members.sort_by_key(|(name, _)| *name);
+        value_members.sort_by_key(|(name, _)| *name);
+        for pair in value_members.windows(2) {
+            if let [(name, _), (next, _)] = pair
+                && name == next
+            {
+                return Err(Error::DuplicateField { field: shortened(name) });
+            }
+        }
+        let compile = |members: Vec<(&str, Source)>| {
+            members
+                .into_iter()
+                .map(|(name, source)| Member { fragment: Fragment::new(name), source })
+                .collect()
+        };
+        Ok(Self {
+            keys: layout.keys.to_vec(),
+            values: layout.values.to_vec(),
+            document: layout.document.map(str::to_owned),
+            key_members: compile(key_members),
+            value_members: compile(value_members),
+        })
+    }
+
+    /// Appends the document's message key to `key`, and its value to the message that `value` is at; false
+    /// when it has none (the document is deleted), of which nothing but the key is read then.
+    ///
+    /// # Errors
+    /// When the Store does not fit the layout or holds what cannot be written. Nothing has been appended then.
+    pub fn encode(
+        &self,
+        doc: &Document<'_>,
+        scratch: &mut Scratch,
+        key: &mut Vec<u8>,
+        value: &mut Buffer,
+    ) -> Result<bool, Error> {
+        scratch.begin();
+        let key_start = key.len();
+        let Scratch { arena, slots: home, nested, .. } = scratch;
+        let mut slots = recycle(std::mem::take(home));
+        let outcome = self.encode_with(doc, arena, &mut slots, nested, key, value);
+        *home = recycle(slots);
+        if outcome.is_err() {
+            key.truncate(key_start);
+            value.abandon();
+        }
+        outcome
+    }
+
+    fn encode_with<'a>(
+        &self,
+        doc: &Document<'a>,
+        arena: &'a Bump,
+        slots: &mut Vec<Slot<'a>>,
+        nested: &mut Nested,
+        key: &mut Vec<u8>,
+        value: &mut Buffer,
+    ) -> Result<bool, Error> {
+        read_fields(doc.key, Selection { part: Part::Key, names: &self.keys }, arena, slots)?;
+        self.write_object(&self.key_members, slots, None, nested, key)?;
+        if doc.delete {
+            return Ok(false);
+        }
+        read_fields(doc.values, Selection { part: Part::Values, names: &self.values }, arena, slots)?;
+        let document = self.document_text(doc.doc)?;
+        self.write_object(&self.value_members, slots, document, nested, value)?;
+        Ok(true)
+    }
+
+    /// The text of the root document, where there is one.
+    fn document_text<'a>(&self, doc: &'a [u8]) -> Result<Option<&'a str>, Error> {
+        if doc.is_empty() {
+            return Ok(None);
+        }
+        let Some(field) = &self.document else { return Err(Error::DocumentNotSelected { len: doc.len() }) };
+        match simdutf8::basic::from_utf8(doc) {
+            Ok(text) => Ok(Some(text)),
+            Err(_) => {
+                let offset = std::str::from_utf8(doc).map_or_else(|error| error.valid_up_to(), str::len);
+                Err(Error::DocumentNotUtf8 { field: field.clone(), offset })
+            }
+        }
+    }
+
+    fn write_object(
+        &self,
+        members: &[Member],
+        slots: &[Slot<'_>],
+        document: Option<&str>,
+        nested: &mut Nested,
+        out: &mut impl Sink,
+    ) -> Result<(), Error> {
+        let start = out.position();
+        for Member { fragment, source } in members {
+            match *source {
+                Source::Element(index) => {
+                    fragment.write(out);
+                    // By reference: to copy a slot first cost a third of flat128.
+                    match slots.get(index).unwrap_or(&Slot::Element(Element::Null)) {
+                        Slot::Plain(text) => {
+                            out.push(b'"');
+                            out.put(text);
+                            out.push(b'"');
+                        }
+                        Slot::Element(Element::Json(text)) => {
+                            nested
+                                .write_normal(text, out)
+                                .map_err(|fault| self.nested_fault(index, text, fault))?;
+                        }
+                        Slot::Element(element) => write_scalar(element, out),
+                    }
+                }
+                Source::Document => {
+                    if let Some(text) = document {
+                        fragment.write(out);
+                        write_string(text, out);
+                    }
+                }
+            }
+        }
+        if out.position() == start {
+            out.push(b'{');
+        } else {
+            out.patch(start, b'{');
+        }
+        out.push(b'}');
+        Ok(())
+    }
+
+    #[cold]
+    fn nested_fault(&self, index: usize, text: &str, fault: Fault) -> Error {
+        let field = self.keys.iter().chain(&self.values).nth(index).cloned().unwrap_or_default();
+        Error::NestedJson { field, fault, text: excerpt(text, fault) }
+    }
+}
+
+impl Fragment {
+    fn new(name: &str) -> Self {
+        let mut whole = vec![b','];
+        write_string(name, &mut whole);
+        whole.push(b':');
+        let len = whole.len();
+        let mut short = [b' '; SHORT];
+        let long = if let Some(short) = short.get_mut(..len) {
+            short.copy_from_slice(&whole);
+            Vec::new()
+        } else {
+            whole
+        };
+        Self { short, len, long }
+    }
+
+    #[inline]
+    fn write(&self, out: &mut impl Sink) {
+        if self.len <= SHORT {
+            out.put_prefix(&self.short, self.len);
+        } else {
+            out.put(&self.long);
+        }
+    }
+}
+
+impl<'a> Elements<'a> for Vec<Slot<'a>> {
+    #[inline]
+    fn push(&mut self, element: Element<'a>) {
+        Vec::push(self, Slot::Element(element));
+    }
+
+    #[inline]
+    fn push_plain(&mut self, text: &'a [u8]) {
+        Vec::push(self, Slot::Plain(text));
+    }
+}
+
+/// Bytes of a fragment that are written by a copy of constant size: names of up to 28 bytes.
+const SHORT: usize = 32;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,393 @@
+//! librdkafka's objects as owned Rust values.
+//!
+//! A [`Client`] has threads of its own; its main queue brings delivery reports, errors, logs and the answers to
+//! admin requests as [`Event`]s, and whoever polls it must be one thread at a time. Handles of topics and
+//! queues keep the client alive; the last one to go takes it down, which waits for librdkafka's threads.
+
+#![allow(unsafe_code, reason = "the owned handles of librdkafka's objects")]
+
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::ptr::{NonNull, null, null_mut};
+use std::slice;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdkafka::ClientConfig;
+use rdkafka::error::KafkaError;
+use rdkafka_sys as sys;
+
+use super::error::Error;
+
+/// What a client is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Producer,
+    /// Reads and asks.
+    Consumer,
+}
+
+/// A librdkafka client and its main queue.
+pub(super) struct Client {
+    handle: NonNull<sys::rd_kafka_t>,
+    main: NonNull<sys::rd_kafka_queue_t>,
+}
+
+// SAFETY: librdkafka's handles may be used from any thread at any time; it locks by itself.
+unsafe impl Send for Client {}
+// SAFETY: as above.
+unsafe impl Sync for Client {}
+
+impl Client {
+    /// Starts a client whose delivery reports, errors and logs come as events of its main queue.
+    pub(super) fn new(kind: Kind, settings: &ClientConfig) -> Result<Self, Error> {
+        let conf =
+            settings.create_native_config().map_err(|error| Error::Client { reason: reason(&error) })?;
+        let kind = match kind {
+            Kind::Producer => sys::rd_kafka_type_t::RD_KAFKA_PRODUCER,
+            Kind::Consumer => sys::rd_kafka_type_t::RD_KAFKA_CONSUMER,
+        };
+        let mut text: [c_char; 512] = [0; 512];
+        // SAFETY: `conf` is a live configuration that this function owns. rd_kafka_new takes it over where it
+        // succeeds, hence the forget; it writes at most `text.len()` bytes, ended by nul.
+        let handle = unsafe {
+            sys::rd_kafka_conf_set_events(
+                conf.ptr(),
+                sys::RD_KAFKA_EVENT_DR | sys::RD_KAFKA_EVENT_ERROR | sys::RD_KAFKA_EVENT_LOG,
+            );
+            sys::rd_kafka_conf_set_log_cb(conf.ptr(), None);
+            sys::rd_kafka_new(kind, conf.ptr(), text.as_mut_ptr(), text.len())
+        };
+        let Some(handle) = NonNull::new(handle) else {
+            // SAFETY: librdkafka ended the text with nul, or left the zeros.
+            return Err(Error::Client { reason: unsafe { owned(text.as_ptr()) } });
+        };
+        std::mem::forget(conf);
+        // SAFETY: the handle is live; a null queue means the main queue.
+        let main = unsafe {
+            sys::rd_kafka_set_log_queue(handle.as_ptr(), null_mut());
+            sys::rd_kafka_queue_get_main(handle.as_ptr())
+        };
+        let main = NonNull::new(main).expect("every client has a main queue");
+        Ok(Self { handle, main })
+    }
+
+    /// The next event of the main queue, or none within `timeout` or after [`wake`](Self::wake).
+    pub(super) fn poll(&self, timeout: Duration) -> Option<Event> {
+        // SAFETY: the queue lives as long as `self`; the event is ours to destroy.
+        NonNull::new(unsafe { sys::rd_kafka_queue_poll(self.main.as_ptr(), millis(timeout)) }).map(Event)
+    }
+
+    /// Makes a waiting [`poll`](Self::poll), or else the next one, return at once.
+    pub(super) fn wake(&self) {
+        // SAFETY: the queue lives as long as `self`.
+        unsafe { sys::rd_kafka_queue_yield(self.main.as_ptr()) }
+    }
+
+    /// Waits until librdkafka holds no message any more, or for `timeout`; meanwhile it does not linger. Another
+    /// thread must poll.
+    pub(super) fn flush(&self, timeout: Duration) {
+        // SAFETY: the handle is live. The result only says what the ledger knows better.
+        let _ = unsafe { sys::rd_kafka_flush(self.handle.as_ptr(), millis(timeout)) };
+    }
+
+    /// Gives every message up, those in flight as well; their delivery reports come as failures.
+    pub(super) fn purge(&self) {
+        let all =
+            sys::RD_KAFKA_PURGE_F_QUEUE | sys::RD_KAFKA_PURGE_F_INFLIGHT | sys::RD_KAFKA_PURGE_F_NON_BLOCKING;
+        // SAFETY: the handle is live; the call fails only for other kinds of client.
+        let _ = unsafe { sys::rd_kafka_purge(self.handle.as_ptr(), all) };
+    }
+
+    /// The fatal error that has ended this client, if there was one.
+    pub(super) fn fatal(&self) -> Option<(Code, String)> {
+        let mut text: [c_char; 512] = [0; 512];
+        // SAFETY: the handle is live; at most `text.len()` bytes are written, ended by nul.
+        unsafe {
+            let code =
+                Code(sys::rd_kafka_fatal_error(self.handle.as_ptr(), text.as_mut_ptr(), text.len()) as i32);
+            (code.0 != 0).then(|| (code, owned(text.as_ptr())))
+        }
+    }
+
+    pub(super) fn as_ptr(&self) -> *mut sys::rd_kafka_t {
+        self.handle.as_ptr()
+    }
+
+    pub(super) fn main(&self) -> *mut sys::rd_kafka_queue_t {
+        self.main.as_ptr()
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        // SAFETY: this is the only owner; topic and queue handles keep it alive through their `Arc`. After
+        // rd_kafka_destroy no thread of librdkafka reads lent memory.
+        unsafe {
+            sys::rd_kafka_queue_destroy(self.main.as_ptr());
+            sys::rd_kafka_destroy(self.handle.as_ptr());
+        }
+    }
+}
+
+/// A topic of a client.
+pub(super) struct TopicHandle {
+    handle: NonNull<sys::rd_kafka_topic_t>,
+    client: Arc<Client>,
+}
+
+// SAFETY: as for `Client`.
+unsafe impl Send for TopicHandle {}
+
+impl TopicHandle {
+    pub(super) fn new(client: &Arc<Client>, name: &CStr) -> Result<Self, Error> {
+        // SAFETY: client and name are live; a null configuration means the client's default.
+        let handle = unsafe { sys::rd_kafka_topic_new(client.as_ptr(), name.as_ptr(), null_mut()) };
+        match NonNull::new(handle) {
+            Some(handle) => Ok(Self { handle, client: Arc::clone(client) }),
+            None => Err(Error::Client {
+                reason: format!("topic \"{}\": the client refused the name", name.to_string_lossy()),
+            }),
+        }
+    }
+
+    pub(super) fn as_ptr(&self) -> *mut sys::rd_kafka_topic_t {
+        self.handle.as_ptr()
+    }
+
+    /// Hands messages of one partition to librdkafka, which copies the keys and reads the values in place until
+    /// their delivery reports. Afterwards each message that was not taken has its error.
+    ///
+    /// # Safety
+    ///
+    /// Each message's value must stay where it is and unchanged until its delivery report has been polled or the
+    /// client is gone; keys must be readable during the call.
+    pub(super) unsafe fn produce(&self, partition: i32, messages: &mut [sys::rd_kafka_message_t]) {
+        let count = c_int::try_from(messages.len()).expect("a batch has a few thousand messages");
+        // SAFETY: the handle is live; the slice has `count` messages; values as the caller promised. Neither the
+        // copy nor the free flag is set.
+        unsafe {
+            sys::rd_kafka_produce_batch(self.as_ptr(), partition, 0, messages.as_mut_ptr(), count);
+        }
+    }
+}
+
+impl Drop for TopicHandle {
+    fn drop(&mut self) {
+        let _ = &self.client;
+        // SAFETY: the handle is ours, and its client is still there.
+        unsafe { sys::rd_kafka_topic_destroy(self.as_ptr()) }
+    }
+}
+
+/// One event of a queue.
+pub(super) struct Event(NonNull<sys::rd_kafka_event_t>);
+
+/// What kind of event it is, with what can be said at once.
+#[derive(Debug)]
+pub(super) enum Content {
+    Delivered,
+    Error {
+        code: Code,
+        text: String,
+        fatal: bool,
+    },
+    Log {
+        level: i32,
+        facility: String,
+        text: String,
+    },
+    /// The answer to an admin request, of librdkafka's event type.
+    Answer(i32),
+}
+
+impl Event {
+    pub(super) fn content(&self) -> Content {
+        let event = self.as_ptr();
+        // SAFETY: the event is live; the strings belong to it and are copied.
+        unsafe {
+            match sys::rd_kafka_event_type(event) {
+                sys::RD_KAFKA_EVENT_DR => Content::Delivered,
+                sys::RD_KAFKA_EVENT_ERROR => Content::Error {
+                    code: Code(rd_kafka_event_error(event)),
+                    text: owned(sys::rd_kafka_event_error_string(event)),
+                    fatal: sys::rd_kafka_event_error_is_fatal(event) != 0,
+                },
+                sys::RD_KAFKA_EVENT_LOG => {
+                    let (mut facility, mut text, mut level) = (null(), null(), 0);
+                    sys::rd_kafka_event_log(event, &mut facility, &mut text, &mut level);
+                    Content::Log { level, facility: owned(facility), text: owned(text) }
+                }
+                other => Content::Answer(other),
+            }
+        }
+    }
+
+    /// The error of an answer as a whole.
+    pub(super) fn answer_error(&self) -> Option<(Code, String)> {
+        // SAFETY: the event is live; the string belongs to it and is copied.
+        unsafe {
+            let code = Code(rd_kafka_event_error(self.as_ptr()));
+            (code.0 != 0).then(|| (code, owned(sys::rd_kafka_event_error_string(self.as_ptr()))))
+        }
+    }
+
+    /// Calls `each` with every delivery report of the event.
+    pub(super) fn reports(&self, mut each: impl FnMut(&Report<'_>)) {
+        let mut messages: [*const sys::rd_kafka_message_t; 512] = [null(); 512];
+        loop {
+            // SAFETY: the event is live and the array has room for as many messages as it says. The messages
+            // live until the event is destroyed.
+            let count = unsafe {
+                sys::rd_kafka_event_message_array(self.as_ptr(), messages.as_mut_ptr(), messages.len())
+            };
+            if count == 0 {
+                return;
+            }
+            for &message in messages.iter().take(count) {
+                // SAFETY: as above.
+                each(&Report(unsafe { &*message.cast::<RawMessage>() }));
+            }
+        }
+    }
+
+    pub(super) fn as_ptr(&self) -> *mut sys::rd_kafka_event_t {
+        self.0.as_ptr()
+    }
+}
+
+impl Drop for Event {
+    fn drop(&mut self) {
+        // SAFETY: the event is ours.
+        unsafe { sys::rd_kafka_event_destroy(self.as_ptr()) }
+    }
+}
+
+/// What became of one message.
+pub(super) struct Report<'a>(&'a RawMessage);
+
+impl Report<'_> {
+    /// The number that the message was produced with.
+    pub(super) fn tag(&self) -> usize {
+        self.0.private.addr()
+    }
+
+    /// Bytes of key and value.
+    pub(super) fn bytes(&self) -> usize {
+        self.0.key_len + self.0.len
+    }
+
+    pub(super) fn partition(&self) -> i32 {
+        self.0.partition
+    }
+
+    pub(super) fn error(&self) -> Option<Code> {
+        (self.0.err != 0).then_some(Code(self.0.err))
+    }
+
+    /// The brokers' own words about the failure, where they said more than a code.
+    pub(super) fn words(&self) -> Option<String> {
+        let message = std::ptr::from_ref(self.0).cast::<sys::rd_kafka_message_t>();
+        // SAFETY: the message is one of librdkafka's, live as long as its event; the string is copied.
+        let words = unsafe { owned(sys::rd_kafka_message_produce_errstr(message)) };
+        (!words.is_empty()).then_some(words)
+    }
+
+    pub(super) fn key(&self) -> &[u8] {
+        if self.0.key.is_null() {
+            return &[];
+        }
+        // SAFETY: librdkafka's copy of the key, as long as it says, live as long as its event.
+        unsafe { slice::from_raw_parts(self.0.key.cast::<u8>(), self.0.key_len) }
+    }
+}
+
+/// `rd_kafka_message_t` with its error as a number: brokers may answer with codes that the bindings' `enum` does
+/// not have, and such a value of an `enum` would be undefined behaviour.
+#[repr(C)]
+pub(super) struct RawMessage {
+    pub(super) err: c_int,
+    pub(super) topic: *mut sys::rd_kafka_topic_t,
+    pub(super) partition: i32,
+    pub(super) payload: *mut c_void,
+    pub(super) len: usize,
+    pub(super) key: *mut c_void,
+    pub(super) key_len: usize,
+    pub(super) offset: i64,
+    pub(super) private: *mut c_void,
+}
+
+const _: () = assert!(size_of::<RawMessage>() == size_of::<sys::rd_kafka_message_t>());
+
+/// An error code of librdkafka or of the brokers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Code(pub(super) i32);
+
+impl Code {
+    pub(super) fn is(self, name: sys::rd_kafka_resp_err_t) -> bool {
+        self.0 == name as i32
+    }
+
+    /// The code in words, with its name.
+    pub(super) fn text(self) -> String {
+        // SAFETY: librdkafka takes any number; the strings are static or of this thread, and are copied.
+        unsafe { format!("{} ({})", owned(rd_kafka_err2str(self.0)), owned(rd_kafka_err2name(self.0))) }
+    }
+}
+
+/// Copies a C string; null is empty.
+///
+/// # Safety
+///
+/// `text` must be null or point to bytes that end with nul.
+pub(super) unsafe fn owned(text: *const c_char) -> String {
+    if text.is_null() {
+        return String::new();
+    }
+    // SAFETY: as the caller promised.
+    unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned()
+}
+
+/// A name for C; one with a nul byte in it is no name of a topic.
+pub(super) fn c_name(name: &str) -> Result<CString, Error> {
+    CString::new(name)
+        .map_err(|_| Error::Client { reason: format!("topic {name:?} has a nul byte in its name") })
+}
+
+/// Milliseconds for C, rounded up so that a short wait is no spin.
+pub(super) fn millis(time: Duration) -> c_int {
+    c_int::try_from(time.as_micros().div_ceil(1000)).unwrap_or(c_int::MAX)
+}
+
+/// Why a setting was refused, without its value: it may be a password.
+fn reason(error: &KafkaError) -> String {
+    match error {
+        KafkaError::ClientConfig(_, text, name, _) if name != "sasl.password" => {
+            format!("setting {name} was refused: {text}")
+        }
+        KafkaError::ClientConfig(_, _, name, _) => format!("setting {name} was refused"),
+        _ => "a setting has a nul byte in its value".to_owned(),
+    }
+}
+
+// The bindings declare these with an `enum`, see `RawMessage`.
+unsafe extern "C" {
+    fn rd_kafka_event_error(event: *mut sys::rd_kafka_event_t) -> c_int;
+    fn rd_kafka_err2str(code: c_int) -> *const c_char;
+    fn rd_kafka_err2name(code: c_int) -> *const c_char;
+}
+
+/// librdkafka's `consistent`: CRC-32 of the key, modulo the number of partitions.
+pub(super) fn partition_of(key: &[u8], partitions: i32) -> i32 {
+    debug_assert!(partitions > 0);
+    // SAFETY: the function reads `key.len()` bytes of the key and none of the other pointers.
+    unsafe {
+        sys::rd_kafka_msg_partitioner_consistent(
+            null(),
+            key.as_ptr().cast(),
+            key.len(),
+            partitions,
+            null_mut(),
+            null_mut(),
+        )
+    }
+}

@@ -1,0 +1,287 @@
+//! The thread named `delivery`: it polls librdkafka's main queue until the session ends.
+//!
+//! It enters reports in the ledger, keeps errors, passes logs on, looks for a stall (the session's thread may be
+//! waiting for stdin), asks now and then whether topics have grown, and in the end takes the client down, so that
+//! memory on loan is given back only when nobody reads it any more.
+
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rdkafka_sys as sys;
+use rdkafka_sys::rd_kafka_resp_err_t as Name;
+use tracing::{debug, error, info, warn};
+
+use super::admin::{ask_topics, described_topics};
+use super::client::{Client, Code, Content, Event, Report};
+use super::error::{Error, FATAL_REMEDY, remedy, shown};
+use super::ledger::{AckTracker, Reports};
+
+/// Starts the thread. It ends when the ledger is closing.
+pub(super) fn start(client: Arc<Client>, ledger: Arc<AckTracker>, topics: Vec<String>) -> Result<(), Error> {
+    let delivery =
+        Delivery { client, ledger, topics, reports: Reports::default(), logs: LogLimit::default() };
+    thread::Builder::new()
+        .name("delivery".to_owned())
+        .spawn(move || delivery.run())
+        .map(drop)
+        .map_err(|error| Error::Thread { reason: format!("could not be started: {error}") })
+}
+
+/// What a message is produced with, and what its report brings back: its chunk and its topic.
+pub(super) fn tag(chunk: u32, topic: usize) -> usize {
+    debug_assert!(topic < 1 << TOPIC_BITS, "a task has fewer topics");
+    (chunk as usize) << TOPIC_BITS | topic
+}
+
+fn untag(tag: usize) -> (u32, u32) {
+    let part = |bits: usize| u32::try_from(bits).expect("tags are made of a chunk's and a topic's number");
+    (part(tag >> TOPIC_BITS), part(tag & ((1 << TOPIC_BITS) - 1)))
+}
+
+/// 16 million topics a task, and 2^32 chunks.
+const TOPIC_BITS: u32 = 24;
+
+struct Delivery {
+    client: Arc<Client>,
+    ledger: Arc<AckTracker>,
+    topics: Vec<String>,
+    reports: Reports,
+    logs: LogLimit,
+}
+
+impl Delivery {
+    fn run(mut self) {
+        // Whatever ends this thread must not leave the session waiting.
+        let ended = Ended(Arc::clone(&self.ledger));
+        let step = self.ledger.watch_every();
+        let mut watch_at = Instant::now() + step;
+        let mut ask_at = Instant::now() + ASK_EVERY;
+        let mut purged = false;
+        let mut close_by = None;
+        loop {
+            if let Some(event) = self.client.poll(step) {
+                self.take(&event);
+            }
+            let now = Instant::now();
+            if now >= watch_at {
+                self.ledger.watch();
+                watch_at = now + step;
+            }
+            if self.ledger.has_failed() && !purged {
+                // The session is over: memory comes back, and a flush ends at once.
+                self.client.purge();
+                purged = true;
+            }
+            if now >= ask_at {
+                let topics: Vec<&str> = self.topics.iter().map(String::as_str).collect();
+                if let Err(error) = ask_topics(&self.client, &topics, ANSWER_WITHIN) {
+                    debug!(%error, "asking whether topics have grown");
+                }
+                ask_at = now + ASK_EVERY;
+            }
+            let (closing, due) = {
+                let state = self.ledger.lock();
+                (state.closing, state.due())
+            };
+            if closing {
+                let by = *close_by.get_or_insert(now + CLOSE_WITHIN);
+                if due == 0 || now >= by {
+                    break;
+                }
+            }
+        }
+        // The outbox has let go of its handles before it set `closing`: this takes the client down.
+        drop(self);
+        drop(ended);
+    }
+
+    fn take(&mut self, event: &Event) {
+        match event.content() {
+            Content::Delivered => self.delivered(event),
+            Content::Error { code, text, fatal } => self.error(code, text, fatal),
+            Content::Log { level, facility, text } => self.logs.log(level, &facility, &text),
+            Content::Answer(sys::RD_KAFKA_EVENT_DESCRIBETOPICS_RESULT) => {
+                let counts = described_topics(event);
+                let counts = counts.iter().filter_map(|(name, count)| {
+                    Some((self.topics.iter().position(|topic| topic == name)?, *count.as_ref().ok()?))
+                });
+                self.ledger.grown(counts);
+            }
+            Content::Answer(_) => {}
+        }
+    }
+
+    fn delivered(&mut self, event: &Event) {
+        let reports = &mut self.reports;
+        reports.runs.clear();
+        reports.delivered = 0;
+        let mut failure = None;
+        let (mut run_tag, mut run) = (0, 0);
+        event.reports(|report| {
+            if report.tag() != run_tag && run > 0 {
+                let (chunk, topic) = untag(run_tag);
+                reports.runs.push((chunk, topic, run));
+                run = 0;
+            }
+            run_tag = report.tag();
+            run += 1;
+            match report.error() {
+                None => reports.delivered += 1,
+                Some(code) if failure.is_none() && !self.ledger.has_failed() => {
+                    failure = Some(refused(&self.ledger, &self.client, report, code));
+                }
+                Some(_) => {}
+            }
+        });
+        if run > 0 {
+            let (chunk, topic) = untag(run_tag);
+            reports.runs.push((chunk, topic, run));
+        }
+        // Before the event is destroyed: then a flush that finds nothing left finds the ledger complete.
+        self.ledger.acknowledge(reports);
+        if let Some(failure) = failure {
+            self.ledger.fail(failure);
+        }
+    }
+
+    fn error(&self, code: Code, text: String, fatal: bool) {
+        if fatal || code.is(Name::RD_KAFKA_RESP_ERR__FATAL) {
+            let (code, text) = self.client.fatal().unwrap_or((code, text));
+            self.ledger.fail(Error::Fatal {
+                reason: format!("{}: {text}", code.text()),
+                remedy: fatal_remedy(code).to_owned(),
+            });
+        } else if !code.is(Name::RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
+            debug!(code = code.0, %text, "an error of the client");
+            self.ledger.trouble(text);
+        }
+    }
+}
+
+/// The failure that a report of delivery tells.
+fn refused(ledger: &AckTracker, client: &Client, report: &Report<'_>, code: Code) -> Error {
+    if let (true, Some((code, text))) = (code.is(Name::RD_KAFKA_RESP_ERR__FATAL), client.fatal()) {
+        return Error::Fatal {
+            reason: format!("{}: {text}", code.text()),
+            remedy: fatal_remedy(code).to_owned(),
+        };
+    }
+    let (_, topic) = untag(report.tag());
+    let name = ledger.name(topic as usize);
+    let reason = match report.words() {
+        Some(words) => format!("{}: {words}", code.text()),
+        None => code.text(),
+    };
+    Error::Refused {
+        topic: name.topic,
+        owner: name.owner,
+        key: shown(report.key()),
+        bytes: report.bytes(),
+        partition: report.partition(),
+        reason,
+        remedy: remedy(code.0).to_owned(),
+    }
+}
+
+pub(super) fn fatal_remedy(code: Code) -> &'static str {
+    if code.is(Name::RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED)
+        || code.is(Name::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED)
+    {
+        remedy(code.0)
+    } else {
+        FATAL_REMEDY
+    }
+}
+
+/// Says in the ledger that the thread has ended.
+struct Ended(Arc<AckTracker>);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        self.0.fail(Error::Thread {
+            reason: "ended before its time; this is a defect, please report it".to_owned(),
+        });
+        self.0.update(|state| state.closed = true);
+    }
+}
+
+/// Passes librdkafka's logs on, a bounded number in each stretch of time.
+#[derive(Debug, Default)]
+pub(super) struct LogLimit {
+    since: Option<Instant>,
+    passed: u32,
+    held_back: u32,
+}
+
+impl LogLimit {
+    pub(super) fn log(&mut self, level: i32, facility: &str, text: &str) {
+        if level >= SYSLOG_DEBUG || facility == "CONFWARN" {
+            // CONFWARN is about a setting that we give to all kinds of client on purpose.
+            debug!(facility, "librdkafka: {text}");
+            return;
+        }
+        if !self.passes(Instant::now()) {
+            return;
+        }
+        match level {
+            // A failure of the session is told by the session, once; these may pass.
+            ..=SYSLOG_CRITICAL => error!(facility, "librdkafka: {text}"),
+            SYSLOG_ERROR | SYSLOG_WARNING => warn!(facility, "librdkafka: {text}"),
+            _ => info!(facility, "librdkafka: {text}"),
+        }
+    }
+
+    fn passes(&mut self, now: Instant) -> bool {
+        if self.since.is_none_or(|since| now.saturating_duration_since(since) >= LOG_STRETCH) {
+            if self.held_back > 0 {
+                warn!(lines = self.held_back, "further lines of librdkafka were held back");
+            }
+            *self = Self { since: Some(now), passed: 0, held_back: 0 };
+        }
+        if self.passed < LOGS_A_STRETCH {
+            self.passed += 1;
+            return true;
+        }
+        self.held_back += 1;
+        false
+    }
+}
+
+const SYSLOG_CRITICAL: i32 = 2;
+const SYSLOG_ERROR: i32 = 3;
+const SYSLOG_WARNING: i32 = 4;
+const SYSLOG_DEBUG: i32 = 7;
+
+const LOG_STRETCH: Duration = Duration::from_secs(10);
+const LOGS_A_STRETCH: u32 = 20;
+
+/// How often to ask whether topics have grown.
+const ASK_EVERY: Duration = Duration::from_secs(30);
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+
+/// How long purged messages may take to come back before the client is taken down without them.
+const CLOSE_WITHIN: Duration = Duration::from_secs(3);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tag_brings_back_chunk_and_topic() {
+        for (chunk, topic) in [(0, 0), (1, 0), (0, 1), (u32::MAX, (1 << TOPIC_BITS) - 1), (7, 3)] {
+            assert_eq!(untag(tag(chunk, topic)), (chunk, u32::try_from(topic).unwrap()));
+        }
+    }
+
+    #[test]
+    fn logs_are_limited_in_each_stretch() {
+        let mut limit = LogLimit::default();
+        let start = Instant::now();
+        let passed = (0..100).filter(|_| limit.passes(start)).count();
+        assert_eq!(passed, 20);
+        assert_eq!(limit.held_back, 80);
+        assert!(limit.passes(start + LOG_STRETCH));
+        assert_eq!(limit.held_back, 0);
+    }
+}

@@ -1,0 +1,308 @@
+//! What can go wrong between us and the brokers, and what a user can do about it.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use rdkafka_sys::rd_kafka_resp_err_t as Name;
+
+/// A failure of the Kafka side. Every text says what was being done, what came, and what to do.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// librdkafka refused its settings, or could not start.
+    #[error("starting the Kafka client: {reason}")]
+    Client {
+        /// librdkafka's reason, without the value of any setting that is secret.
+        reason: String,
+    },
+    /// A thread could not be started, or ended before its time.
+    #[error("the thread that receives delivery reports {reason}")]
+    Thread {
+        /// What happened to it.
+        reason: String,
+    },
+    /// The brokers did not answer.
+    #[error("{doing}: no answer from the brokers at {brokers}: {reason}; {remedy}")]
+    Unreachable {
+        /// What was being done.
+        doing: String,
+        /// The configured addresses.
+        brokers: String,
+        /// What came instead of an answer.
+        reason: String,
+        /// What to check.
+        remedy: String,
+    },
+    /// A topic that messages are to be written to does not exist.
+    #[error(
+        "topic \"{topic}\" ({owner}): it does not exist; create it, or let Apply create it by publishing the task again"
+    )]
+    MissingTopic {
+        /// The topic.
+        topic: String,
+        /// Whose topic it is.
+        owner: String,
+    },
+    /// The brokers answered about a topic with an error.
+    #[error("topic \"{topic}\" ({owner}): {doing}: {reason}; {remedy}")]
+    Topic {
+        /// The topic.
+        topic: String,
+        /// Whose topic it is.
+        owner: String,
+        /// What was being done.
+        doing: String,
+        /// The brokers' reason.
+        reason: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// A topic could not be created.
+    #[error(
+        "creating topic \"{topic}\" with {partitions} partitions and replication factor {replication}: {reason}; {remedy}"
+    )]
+    Create {
+        /// The topic.
+        topic: String,
+        /// Partitions asked for.
+        partitions: i32,
+        /// Replicas asked for.
+        replication: i32,
+        /// The brokers' reason.
+        reason: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// A message is larger than the client can send at all.
+    #[error(
+        "topic \"{topic}\" ({owner}): a message of {bytes} bytes (key {key}) is larger than the {limit} bytes that the client can send; leave large fields out of the field selection"
+    )]
+    TooLarge {
+        /// The topic.
+        topic: String,
+        /// Whose topic it is.
+        owner: String,
+        /// The key, shortened.
+        key: String,
+        /// Bytes of key and value.
+        bytes: usize,
+        /// Bytes that are possible.
+        limit: usize,
+    },
+    /// A message was not delivered.
+    #[error(
+        "topic \"{topic}\" ({owner}): a message of {bytes} bytes (key {key}) was not delivered to partition {partition}: {reason}; {remedy}"
+    )]
+    Refused {
+        /// The topic.
+        topic: String,
+        /// Whose topic it is.
+        owner: String,
+        /// The key, shortened.
+        key: String,
+        /// Bytes of key and value.
+        bytes: usize,
+        /// The partition.
+        partition: i32,
+        /// librdkafka's reason.
+        reason: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// The idempotent producer cannot go on.
+    #[error("the producer cannot go on: {reason}; {remedy}")]
+    Fatal {
+        /// librdkafka's reason.
+        reason: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// Messages are due, and nothing was acknowledged for the stall time-out.
+    #[error(
+        "no message was acknowledged for {} while {due} are due ({topics}) at the brokers {brokers}; last error: {last}; \
+         check that the brokers run and that enough replicas are in sync, or raise advanced.stall_timeout",
+        seconds(*.waited)
+    )]
+    Stalled {
+        /// The stall time-out.
+        waited: Duration,
+        /// Messages without a delivery report.
+        due: u64,
+        /// Topics with how many messages each is due.
+        topics: String,
+        /// The configured addresses.
+        brokers: String,
+        /// librdkafka's last error.
+        last: String,
+    },
+    /// Reading a topic back failed.
+    #[error("reading topic \"{topic}\": {reason}; {remedy}")]
+    Read {
+        /// The topic, or several.
+        topic: String,
+        /// librdkafka's reason.
+        reason: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// The mock cluster did not do what was asked.
+    #[error("the mock cluster: {reason}")]
+    Mock {
+        /// librdkafka's reason.
+        reason: String,
+    },
+}
+
+/// The remedy for an error of the brokers about a topic or a message.
+pub(super) fn remedy(code: i32) -> &'static str {
+    const TABLE: &[(Name, &str)] = &[
+        (
+            Name::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE,
+            "raise max.message.bytes of the topic, or leave large fields out of the field selection",
+        ),
+        (
+            Name::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
+            "allow this user to describe, create and write the topic (operations Describe, Create and Write)",
+        ),
+        (
+            Name::RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED,
+            "allow this user IdempotentWrite on the cluster, or Write on the topic with brokers from 2.8",
+        ),
+        (
+            Name::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART,
+            "the topic or one of its partitions is gone: create it again, or publish the task again",
+        ),
+        (
+            Name::RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC,
+            "the topic is gone: create it again, or publish the task again",
+        ),
+        (
+            Name::RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION,
+            "the topic has fewer partitions than before: was it deleted and made again? restart the task",
+        ),
+        (
+            Name::RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS,
+            "bring the missing replicas back, or lower min.insync.replicas of the topic",
+        ),
+        (
+            Name::RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS_AFTER_APPEND,
+            "bring the missing replicas back, or lower min.insync.replicas of the topic",
+        ),
+        (Name::RD_KAFKA_RESP_ERR__MSG_TIMED_OUT, "check that the partition's leader runs and is reachable"),
+        (Name::RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT, "check that the brokers run and keep up, then try again"),
+        (Name::RD_KAFKA_RESP_ERR__TIMED_OUT, "check that the brokers run and keep up, then try again"),
+        (
+            Name::RD_KAFKA_RESP_ERR_INVALID_REPLICATION_FACTOR,
+            "set topic_replication_factor to no more than the number of brokers",
+        ),
+        (
+            Name::RD_KAFKA_RESP_ERR_INVALID_PARTITIONS,
+            "set topic_partitions to a number that the brokers allow",
+        ),
+        (
+            Name::RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION,
+            "choose a topic name of at most 249 letters, digits, '.', '_' and '-'",
+        ),
+        (
+            Name::RD_KAFKA_RESP_ERR_POLICY_VIOLATION,
+            "ask the cluster's operator for what its policy allows, or create the topic by hand",
+        ),
+        (
+            Name::RD_KAFKA_RESP_ERR_INVALID_RECORD,
+            "the topic's own checks refuse such records (a compacted topic needs keys; a schema check may be on)",
+        ),
+        (
+            Name::RD_KAFKA_RESP_ERR_UNSUPPORTED_COMPRESSION_TYPE,
+            "choose another compression: these brokers do not know this one",
+        ),
+        (
+            Name::RD_KAFKA_RESP_ERR_UNSUPPORTED_FOR_MESSAGE_FORMAT,
+            "the topic keeps an old message format: raise its message.format.version",
+        ),
+        (Name::RD_KAFKA_RESP_ERR__FATAL, FATAL_REMEDY),
+        (Name::RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER, FATAL_REMEDY),
+        (Name::RD_KAFKA_RESP_ERR_UNKNOWN_PRODUCER_ID, FATAL_REMEDY),
+        (Name::RD_KAFKA_RESP_ERR__INCONSISTENT, FATAL_REMEDY),
+        (Name::RD_KAFKA_RESP_ERR__GAPLESS_GUARANTEE, FATAL_REMEDY),
+    ];
+    TABLE
+        .iter()
+        .find(|(name, _)| *name as i32 == code)
+        .map_or("see the brokers' logs; a restart of the task tries again", |(_, remedy)| remedy)
+}
+
+pub(super) const FATAL_REMEDY: &str =
+    "restart the task: what was not committed is sent again; if it comes back, see the brokers' logs";
+
+/// What to check after an error of a connection, by its code and librdkafka's words.
+pub(super) fn connection_remedy(code: i32, text: &str) -> &'static str {
+    let is = |name: Name| name as i32 == code;
+    if text.contains("Unsupported SASL mechanism") {
+        "set credentials.mechanism to one that the brokers support"
+    } else if text.contains("not valid in current SASL state") {
+        "this port takes no login: remove credentials, or use the port of a SASL listener"
+    } else if text.contains("connecting to a PLAINTEXT broker listener") {
+        "this port does not speak TLS: remove tls, or use the port of a TLS listener"
+    } else if text.contains("certificate verify failed") || text.contains("certificate could not be verified")
+    {
+        "the broker's certificate is of an authority that is not known here, or names another host: \
+         install the authority's certificate, or name its file in SSL_CERT_FILE"
+    } else if is(Name::RD_KAFKA_RESP_ERR__AUTHENTICATION)
+        || is(Name::RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED)
+    {
+        "check username, password and mechanism of credentials"
+    } else if is(Name::RD_KAFKA_RESP_ERR__RESOLVE) || text.contains("Failed to resolve") {
+        "check the host name in bootstrap_servers, and that it resolves from here"
+    } else if text.contains("Connection refused") {
+        "check host and port in bootstrap_servers, and that the broker runs"
+    } else if is(Name::RD_KAFKA_RESP_ERR__SSL) || text.contains("SSL") {
+        "check that this port speaks TLS and that its certificate is valid"
+    } else {
+        "check host and port in bootstrap_servers, firewalls, and whether this port wants TLS (tls) or a login (credentials)"
+    }
+}
+
+/// Whether trying again cannot help: the brokers answered, and refused us.
+pub(super) fn is_decisive(code: i32) -> bool {
+    [
+        Name::RD_KAFKA_RESP_ERR__AUTHENTICATION,
+        Name::RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED,
+        Name::RD_KAFKA_RESP_ERR__SSL,
+        Name::RD_KAFKA_RESP_ERR__RESOLVE,
+    ]
+    .iter()
+    .any(|name| *name as i32 == code)
+}
+
+/// A key as an error shows it: as text where it is text, else in hexadecimal, shortened.
+pub(super) fn shown(key: &[u8]) -> String {
+    match std::str::from_utf8(key) {
+        Ok(text) if !text.chars().any(char::is_control) => {
+            let mut shown: String = text.chars().take(SHOWN_CHARS).collect();
+            if shown.len() < text.len() {
+                shown.push_str("...");
+            }
+            shown
+        }
+        _ => {
+            let mut shown = String::from("0x");
+            for byte in key.iter().take(SHOWN_BYTES) {
+                let _ = write!(shown, "{byte:02x}");
+            }
+            if key.len() > SHOWN_BYTES {
+                shown.push_str("...");
+            }
+            shown
+        }
+    }
+}
+
+const SHOWN_CHARS: usize = 200;
+const SHOWN_BYTES: usize = 64;
+
+fn seconds(time: Duration) -> String {
+    if time.subsec_millis() == 0 {
+        format!("{} s", time.as_secs())
+    } else {
+        format!("{} ms", time.as_millis())
+    }
+}

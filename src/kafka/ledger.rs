@@ -1,0 +1,275 @@
+//! The ledger of a session: what was handed to librdkafka, what was acknowledged, and what went wrong first.
+//!
+//! The session's thread enters what it hands over and waits here; the delivery thread enters reports, in bulk.
+//! The condition variable is notified under its mutex. A wait ends with progress, with the first failure, or as a
+//! stall: when messages are due and no report has come for the stall time-out.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::chunks::Chunks;
+use super::error::Error;
+
+/// Counts of messages produced and acknowledged, and the first failure.
+pub struct AckTracker {
+    state: Mutex<State>,
+    changed: Condvar,
+    /// Whether there is a failure; read for every document without the mutex.
+    failed: AtomicBool,
+    on_failure: Box<dyn Fn(Error) + Send + Sync>,
+    names: Vec<TopicName>,
+    brokers: String,
+    stall_timeout: Duration,
+}
+
+/// How errors name a topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct TopicName {
+    pub(super) topic: String,
+    pub(super) owner: String,
+}
+
+pub(super) struct State {
+    pub(super) produced: u64,
+    pub(super) acknowledged: u64,
+    /// Messages without a report, by topic.
+    due: Vec<u64>,
+    pub(super) chunks: Chunks,
+    pub(super) failure: Option<Error>,
+    last_error: Option<String>,
+    /// Time without a report while some were due.
+    idle: Duration,
+    ticked: Instant,
+    /// Partition counts as the brokers last gave them, by topic; 0 where nothing is known.
+    pub(super) partitions: Vec<i32>,
+    /// The session has ended: what comes now is no failure.
+    pub(super) closing: bool,
+    /// The client is gone, and with it all use of lent memory.
+    pub(super) closed: bool,
+}
+
+/// Reports of one event, summed up before they are entered.
+#[derive(Debug, Default)]
+pub(super) struct Reports {
+    /// Chunk, topic, and how many in a row.
+    pub(super) runs: Vec<(u32, u32, u32)>,
+    pub(super) delivered: u64,
+}
+
+impl AckTracker {
+    pub(super) fn new(
+        names: Vec<TopicName>,
+        brokers: String,
+        stall_timeout: Duration,
+        chunks: Chunks,
+        on_failure: Box<dyn Fn(Error) + Send + Sync>,
+    ) -> Self {
+        let state = State {
+            produced: 0,
+            acknowledged: 0,
+            due: vec![0; names.len()],
+            chunks,
+            failure: None,
+            last_error: None,
+            idle: Duration::ZERO,
+            ticked: Instant::now(),
+            partitions: vec![0; names.len()],
+            closing: false,
+            closed: false,
+        };
+        Self {
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+            failed: AtomicBool::new(false),
+            on_failure,
+            names,
+            brokers,
+            stall_timeout,
+        }
+    }
+
+    /// Messages handed to librdkafka so far.
+    pub fn produced(&self) -> u64 {
+        self.lock().produced
+    }
+
+    /// Messages that all in-sync replicas have.
+    pub fn acknowledged(&self) -> u64 {
+        self.lock().acknowledged
+    }
+
+    /// The first failure, if there was one.
+    pub fn failure(&self) -> Option<Error> {
+        if !self.failed.load(Ordering::Relaxed) {
+            return None;
+        }
+        self.lock().failure.clone()
+    }
+
+    pub(super) fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn name(&self, topic: usize) -> TopicName {
+        self.names.get(topic).cloned().unwrap_or_else(|| TopicName { topic: "?".into(), owner: "?".into() })
+    }
+
+    /// How often the delivery thread should look for a stall.
+    pub(super) fn watch_every(&self) -> Duration {
+        (self.stall_timeout / 8).clamp(Duration::from_millis(10), Duration::from_millis(500))
+    }
+
+    /// Enters messages that are about to be handed over, by topic: their reports may come before the call returns.
+    pub(super) fn produce(&self, counts: impl IntoIterator<Item = (usize, u64)>) {
+        let mut state = self.lock();
+        if state.produced == state.acknowledged {
+            state.idle = Duration::ZERO;
+            state.ticked = Instant::now();
+        }
+        for (topic, count) in counts {
+            state.produced += count;
+            state.due[topic] += count;
+        }
+    }
+
+    /// Enters the reports of one event.
+    pub(super) fn acknowledge(&self, reports: &Reports) {
+        let mut state = self.lock();
+        state.acknowledged += reports.delivered;
+        state.idle = Duration::ZERO;
+        state.ticked = Instant::now();
+        for &(chunk, topic, count) in &reports.runs {
+            state.chunks.reported(chunk, i64::from(count));
+            if let Some(due) = state.due.get_mut(topic as usize) {
+                *due = due.saturating_sub(u64::from(count));
+            }
+        }
+        self.changed.notify_all();
+    }
+
+    /// Enters a failure. Only the first one counts, and none while the session is closing.
+    pub(super) fn fail(&self, error: Error) {
+        let state = self.lock();
+        self.fail_locked(state, error);
+    }
+
+    /// Remembers an error that is no failure yet, to explain a stall.
+    pub(super) fn trouble(&self, text: String) {
+        self.lock().last_error = Some(text);
+    }
+
+    /// Enters partition counts as the brokers gave them.
+    pub(super) fn grown(&self, counts: impl IntoIterator<Item = (usize, i32)>) {
+        let mut state = self.lock();
+        for (topic, count) in counts {
+            state.partitions[topic] = count;
+        }
+    }
+
+    /// Looks for a stall. Time counts in small steps, so that a process that was stopped for a while does not
+    /// take its own sleep for the brokers'.
+    pub(super) fn watch(&self) {
+        let mut state = self.lock();
+        let now = Instant::now();
+        let step = now.saturating_duration_since(state.ticked).min(LONGEST_STEP);
+        state.ticked = now;
+        if state.produced == state.acknowledged || state.failure.is_some() {
+            state.idle = Duration::ZERO;
+            return;
+        }
+        state.idle += step;
+        if state.idle < self.stall_timeout {
+            return;
+        }
+        let error = self.stalled(&state);
+        self.fail_locked(state, error);
+    }
+
+    /// Waits until `ready` gives something.
+    ///
+    /// # Errors
+    ///
+    /// The first failure, which may be a stall.
+    pub(super) fn wait<T>(&self, mut ready: impl FnMut(&mut State) -> Option<T>) -> Result<T, Error> {
+        let step = self.watch_every();
+        loop {
+            let mut state = self.lock();
+            if let Some(failure) = &state.failure {
+                return Err(failure.clone());
+            }
+            if let Some(value) = ready(&mut state) {
+                return Ok(value);
+            }
+            drop(self.changed.wait_timeout(state, step).unwrap_or_else(PoisonError::into_inner));
+            // The delivery thread watches too; this is for the case that it is gone.
+            self.watch();
+        }
+    }
+
+    /// Waits until `done` holds, for at most `longest`, whatever has failed.
+    pub(super) fn wait_until(&self, longest: Duration, mut done: impl FnMut(&State) -> bool) -> bool {
+        let (state, _) = self
+            .changed
+            .wait_timeout_while(self.lock(), longest, |state| !done(state))
+            .unwrap_or_else(PoisonError::into_inner);
+        done(&state)
+    }
+
+    /// Changes the state, and wakes whoever waits.
+    pub(super) fn update<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        let mut state = self.lock();
+        let value = change(&mut state);
+        self.changed.notify_all();
+        value
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing under this mutex leaves the state half changed.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn fail_locked(&self, mut state: MutexGuard<'_, State>, error: Error) {
+        if state.failure.is_some() || state.closing {
+            return;
+        }
+        state.failure = Some(error.clone());
+        self.failed.store(true, Ordering::Relaxed);
+        self.changed.notify_all();
+        drop(state);
+        (self.on_failure)(error);
+    }
+
+    fn stalled(&self, state: &State) -> Error {
+        let mut topics: Vec<_> = self.names.iter().zip(&state.due).filter(|(_, due)| **due > 0).collect();
+        topics.sort_by(|a, b| b.1.cmp(a.1));
+        let more = topics.len().saturating_sub(TOPICS_NAMED);
+        let mut named: Vec<_> = topics
+            .iter()
+            .take(TOPICS_NAMED)
+            .map(|(name, due)| format!("topic \"{}\", {}: {due}", name.topic, name.owner))
+            .collect();
+        if more > 0 {
+            named.push(format!("{more} more topics"));
+        }
+        Error::Stalled {
+            waited: self.stall_timeout,
+            due: state.produced - state.acknowledged,
+            topics: named.join("; "),
+            brokers: self.brokers.clone(),
+            last: state.last_error.clone().unwrap_or_else(|| "none".to_owned()),
+        }
+    }
+}
+
+impl State {
+    /// Messages handed over without a report.
+    pub(super) fn due(&self) -> u64 {
+        self.due.iter().sum()
+    }
+}
+
+/// Time between two looks at the clock that counts as waiting.
+const LONGEST_STEP: Duration = Duration::from_secs(2);
+
+const TOPICS_NAMED: usize = 5;

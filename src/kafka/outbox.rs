@@ -1,0 +1,645 @@
+//! The outbox: messages written in place, handed to librdkafka by the batch without a copy of their values.
+//!
+//! ```text
+//! keys    |key|key|key|...            one Vec a batch; librdkafka copies keys
+//! chunk   |value|value|value|...      a Buffer; lent until its delivery reports have come
+//! entries [topic, partition, key range, value place and length, next of the same lane]
+//! lanes   (topic, partition) -> first and last entry, in the order of their Stores
+//! ```
+//!
+//! One thread, the session's, owns it. The memory of values belongs to the open [`Buffer`] here while it is written
+//! to, and to the ledger's chunks from then on; it is freed when all its reports have come or the client is gone.
+
+#![allow(unsafe_code, reason = "values are lent to librdkafka")]
+
+use std::ptr::null_mut;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rdkafka_sys as sys;
+use rdkafka_sys::rd_kafka_resp_err_t as Name;
+use tracing::{info, warn};
+
+use super::admin::{describe, is_unknown_topic, smallest_batch_limit};
+use super::chunks::Chunks;
+use super::client::{Client, Code, Kind, RawMessage, TopicHandle, c_name, partition_of};
+use super::delivery::{self, fatal_remedy, tag};
+use super::error::{Error, remedy, shown};
+use super::ledger::{AckTracker, TopicName};
+use super::settings::{BATCH_BYTES, MESSAGE_MAX_BYTES, producer_settings};
+use crate::config::EndpointConfig;
+use crate::encode::Buffer;
+
+/// A topic that messages are written to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Topic {
+    /// Its name.
+    pub name: String,
+    /// Whose topic it is, as errors name it: `binding 0, collection acme/orders`.
+    pub owner: String,
+}
+
+/// What a commit has brought to the brokers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Committed {
+    /// Messages since the commit before.
+    pub messages: u64,
+    /// Bytes of their keys and values.
+    pub bytes: u64,
+}
+
+/// The batch producer of one session.
+pub struct Outbox {
+    /// Before `client`: handles go before what they are handles of.
+    topics: Vec<Lanes>,
+    /// Place in `topics` of each topic that was given: two of one name share a place, and so their order.
+    places: Vec<u32>,
+    client: Option<Arc<Client>>,
+    ledger: Arc<AckTracker>,
+
+    keys: Vec<u8>,
+    key_mark: usize,
+    buffer: Buffer,
+    /// The open chunk, its size as the ledger has it, and its messages so far.
+    chunk: u32,
+    chunk_capacity: usize,
+    chunk_messages: u64,
+    /// Spare room that the next value will probably need.
+    expected: usize,
+    /// Whether more memory is in use than the limit allows.
+    over: bool,
+
+    entries: Vec<Entry>,
+    /// Lanes with entries in this batch, in the order of their first ones.
+    touched: Vec<(u32, i32)>,
+    batch_bytes: usize,
+    scratch: Vec<sys::rd_kafka_message_t>,
+    limits: Limits,
+    uncommitted: Committed,
+}
+
+/// When a batch is handed over, and how much may be on the way.
+#[derive(Debug, Clone, Copy)]
+struct Limits {
+    chunk: usize,
+    batch_bytes: usize,
+    batch_messages: usize,
+    in_flight_messages: u64,
+}
+
+/// One topic of librdkafka with its lists of entries, one a partition.
+struct Lanes {
+    handle: TopicHandle,
+    lanes: Vec<Lane>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Lane {
+    first: u32,
+    last: u32,
+}
+
+const EMPTY: Lane = Lane { first: NONE, last: NONE };
+const NONE: u32 = u32::MAX;
+
+/// A message of the batch.
+struct Entry {
+    key_start: usize,
+    key_len: usize,
+    /// Null for a message without a value.
+    value: *const u8,
+    value_len: usize,
+    tag: usize,
+    next: u32,
+}
+
+// SAFETY: the pointers in `entries` and `scratch` are to memory that this type or its ledger owns; nothing else has
+// them but librdkafka, which takes calls from any thread.
+unsafe impl Send for Outbox {}
+
+impl Outbox {
+    /// Starts the producer and asks for exactly these topics. `on_failure` is called once, with the first failure,
+    /// from whichever thread finds it.
+    ///
+    /// # Errors
+    ///
+    /// No answer within ten seconds, a topic that is missing or may not be written to, settings that were refused.
+    pub fn open(
+        config: &EndpointConfig,
+        topics: Vec<Topic>,
+        on_failure: Box<dyn Fn(Error) + Send + Sync>,
+    ) -> Result<Self, Error> {
+        Self::open_within(config, topics, on_failure, OPEN_WITHIN)
+    }
+
+    pub(super) fn open_within(
+        config: &EndpointConfig,
+        topics: Vec<Topic>,
+        on_failure: Box<dyn Fn(Error) + Send + Sync>,
+        timeout: Duration,
+    ) -> Result<Self, Error> {
+        let mut names: Vec<TopicName> = Vec::new();
+        let mut places = Vec::with_capacity(topics.len());
+        for Topic { name, owner } in topics {
+            let place = names.iter().position(|other| other.topic == name).unwrap_or(names.len());
+            match names.get_mut(place) {
+                Some(other) => {
+                    warn!(topic = %name, bindings = %format!("{}; {owner}", other.owner), "two bindings write to one topic");
+                    other.owner = format!("{}; {owner}", other.owner);
+                }
+                None => names.push(TopicName { topic: name, owner }),
+            }
+            places.push(u32::try_from(place).expect("a task has fewer topics"));
+        }
+        let named: Vec<&str> = names.iter().map(|name| name.topic.as_str()).collect();
+        let brokers = &config.bootstrap_servers;
+
+        let mut client = Client::new(Kind::Producer, &producer_settings(config, BATCH_BYTES))?;
+        let mut partitions = partitions_of(&client, brokers, &names, timeout)?;
+        let limit = smallest_batch_limit(&client, brokers, &named, LIMITS_WITHIN);
+        if let Some(batch_bytes) = limit.map(batch_bytes_below).filter(|bytes| *bytes < BATCH_BYTES) {
+            // librdkafka does not split a batch that a broker refuses, and has one batch size for all topics.
+            info!(batch_bytes, "batches are kept below the smallest max.message.bytes of the topics");
+            client = Client::new(Kind::Producer, &producer_settings(config, batch_bytes))?;
+            partitions = partitions_of(&client, brokers, &names, timeout)?;
+        }
+
+        let client = Arc::new(client);
+        let lanes = names
+            .iter()
+            .zip(partitions)
+            .map(|(name, count)| {
+                let handle = TopicHandle::new(&client, &c_name(&name.topic)?)?;
+                Ok(Lanes { handle, lanes: vec![EMPTY; usize::try_from(count).unwrap_or(0)] })
+            })
+            .collect::<Result<Vec<_>, Error>>()?;
+
+        let limits = Limits::new(&config.advanced);
+        let mut chunks = Chunks::new(limits.chunk, config.advanced.in_flight_bytes);
+        let (chunk, memory) = chunks.take().expect("nothing is in use yet");
+        let ledger_topics = named.iter().map(|&name| name.to_owned()).collect();
+        let ledger = Arc::new(AckTracker::new(
+            names,
+            brokers.clone(),
+            config.advanced.stall_timeout,
+            chunks,
+            on_failure,
+        ));
+        delivery::start(Arc::clone(&client), Arc::clone(&ledger), ledger_topics)?;
+        Ok(Self {
+            topics: lanes,
+            places,
+            client: Some(client),
+            ledger,
+            keys: Vec::new(),
+            key_mark: 0,
+            chunk,
+            chunk_capacity: memory.capacity(),
+            chunk_messages: 0,
+            buffer: Buffer::from_vec(memory),
+            expected: 0,
+            over: false,
+            entries: Vec::with_capacity(limits.batch_messages),
+            touched: Vec::new(),
+            batch_bytes: 0,
+            scratch: Vec::new(),
+            limits,
+            uncommitted: Committed::default(),
+        })
+    }
+
+    /// The ledger of this session.
+    #[must_use]
+    pub fn tracker(&self) -> &Arc<AckTracker> {
+        &self.ledger
+    }
+
+    /// Where the next message is written: the bytes of its key are appended to the `Vec`, its value to the
+    /// [`Buffer`]. Waits while too much memory is in flight.
+    ///
+    /// The buffer must be written to, not replaced: librdkafka reads the messages that it has already.
+    ///
+    /// # Errors
+    ///
+    /// The first failure of the session, if a delivery has failed.
+    #[inline]
+    pub fn buffers(&mut self) -> Result<(&mut Vec<u8>, &mut Buffer), Error> {
+        if self.ledger.has_failed() {
+            return Err(self.failure());
+        }
+        if self.over || self.buffer.capacity() - self.buffer.len() < self.expected {
+            self.next_chunk()?;
+        }
+        Ok((&mut self.keys, &mut self.buffer))
+    }
+
+    /// Adds the message that has just been written to the batch, for the `topic`th of the topics given to
+    /// [`open`](Self::open). Without a value it is a tombstone. Hands over when the batch is large.
+    ///
+    /// # Errors
+    ///
+    /// A message beyond what the client can send; a failure in handing over.
+    pub fn push(&mut self, topic: usize, has_value: bool) -> Result<(), Error> {
+        let place = *self.places.get(topic).expect("the session numbers topics as it gave them") as usize;
+        if !has_value {
+            self.buffer.abandon();
+        }
+        self.settle_growth();
+        let key = self.keys.get(self.key_mark..).unwrap_or_default();
+        let value = self.buffer.message();
+        let bytes = key.len() + value.len();
+        if bytes > LARGEST_MESSAGE {
+            let name = self.ledger.name(place);
+            let error = Error::TooLarge {
+                topic: name.topic,
+                owner: name.owner,
+                key: shown(key),
+                bytes,
+                limit: LARGEST_MESSAGE,
+            };
+            return Err(self.fail(error));
+        }
+
+        let topic_lanes = &mut self.topics[place];
+        let count = i32::try_from(topic_lanes.lanes.len()).expect("partition counts are i32");
+        let partition = partition_of(key, count);
+        let lane = &mut topic_lanes.lanes[usize::try_from(partition).expect("partitions count from 0")];
+        let number = u32::try_from(self.entries.len()).expect("a batch has a few thousand messages");
+        if lane.first == NONE {
+            lane.first = number;
+            self.touched.push((u32::try_from(place).expect("a task has fewer topics"), partition));
+        } else {
+            self.entries[lane.last as usize].next = number;
+        }
+        lane.last = number;
+        self.entries.push(Entry {
+            key_start: self.key_mark,
+            key_len: key.len(),
+            value: if has_value { value.as_ptr() } else { std::ptr::null() },
+            value_len: value.len(),
+            tag: tag(self.chunk, place),
+            next: NONE,
+        });
+
+        self.expected = value.len().max(self.expected - self.expected / 16).min(self.limits.chunk / 8);
+        self.chunk_messages += 1;
+        self.batch_bytes += bytes;
+        self.uncommitted.messages += 1;
+        self.uncommitted.bytes += bytes as u64;
+        self.buffer.finish();
+        self.key_mark = self.keys.len();
+        if self.entries.len() >= self.limits.batch_messages || self.batch_bytes >= self.limits.batch_bytes {
+            self.hand_over()?;
+        }
+        Ok(())
+    }
+
+    /// Drops what was written since the last [`push`](Self::push).
+    pub fn abandon(&mut self) {
+        self.keys.truncate(self.key_mark);
+        self.buffer.abandon();
+        self.settle_growth();
+    }
+
+    /// Hands the batch to librdkafka. The session calls this before it waits for input.
+    ///
+    /// # Errors
+    ///
+    /// The first failure of the session; a message that librdkafka refuses.
+    pub fn hand_over(&mut self) -> Result<(), Error> {
+        if self.entries.is_empty() {
+            return if self.ledger.has_failed() { Err(self.failure()) } else { Ok(()) };
+        }
+        let count = self.entries.len() as u64;
+        let most = self.limits.in_flight_messages;
+        self.ledger.wait(|state| {
+            let due = state.due();
+            (due == 0 || due + count <= most).then_some(())
+        })?;
+        for lane in 0..self.touched.len() {
+            let (place, partition) = self.touched[lane];
+            self.hand_over_lane(place as usize, partition)?;
+        }
+        self.touched.clear();
+        self.entries.clear();
+        // What was written of the next message, if anything, moves to the front.
+        self.keys.drain(..self.key_mark);
+        self.key_mark = 0;
+        self.batch_bytes = 0;
+        Ok(())
+    }
+
+    /// Hands the batch over and waits until every message is acknowledged by all in-sync replicas. Then takes
+    /// the partitions that topics have got since.
+    ///
+    /// # Errors
+    ///
+    /// The first failure of the session; then nothing is promised about any message since the last commit.
+    pub fn commit(&mut self) -> Result<Committed, Error> {
+        self.hand_over()?;
+        loop {
+            if self.ledger.has_failed() {
+                return Err(self.failure());
+            }
+            let settled = |ledger: &AckTracker| {
+                let state = ledger.lock();
+                state.acknowledged == state.produced
+            };
+            if settled(&self.ledger) {
+                break;
+            }
+            let before = Instant::now();
+            // While it runs librdkafka does not linger. It returns with the last report, or when a failure has
+            // made the delivery thread purge.
+            self.client().flush(FLUSH_SLICE);
+            if before.elapsed() < FLUSH_SLICE && !settled(&self.ledger) {
+                self.ledger.wait_until(FLUSH_SLICE, |state| {
+                    state.acknowledged == state.produced || state.failure.is_some()
+                });
+            }
+            self.ledger.watch();
+        }
+        if self.ledger.has_failed() {
+            return Err(self.failure());
+        }
+        self.take_grown();
+        Ok(std::mem::take(&mut self.uncommitted))
+    }
+
+    /// Hands in the entries of one partition, in their order, until librdkafka has them all.
+    fn hand_over_lane(&mut self, place: usize, partition: i32) -> Result<(), Error> {
+        let lanes = &mut self.topics[place];
+        let lane = &mut lanes.lanes[usize::try_from(partition).expect("partitions count from 0")];
+        self.scratch.clear();
+        let mut next = std::mem::replace(lane, EMPTY).first;
+        while let Some(entry) = self.entries.get(next as usize) {
+            let key = &self.keys[entry.key_start..entry.key_start + entry.key_len];
+            self.scratch.push(sys::rd_kafka_message_t {
+                err: Name::RD_KAFKA_RESP_ERR_NO_ERROR,
+                rkt: null_mut(),
+                partition: 0,
+                payload: entry.value.cast_mut().cast(),
+                len: entry.value_len,
+                key: key.as_ptr().cast_mut().cast(),
+                key_len: entry.key_len,
+                offset: 0,
+                _private: std::ptr::without_provenance_mut(entry.tag),
+            });
+            next = entry.next;
+        }
+        self.ledger.produce([(place, self.scratch.len() as u64)]);
+        let mut start = 0;
+        while start < self.scratch.len() {
+            let seen = self.ledger.lock().due();
+            let batch = &mut self.scratch[start..];
+            // SAFETY: values lie in the open buffer, whose finished messages do not move, or in sealed chunks;
+            // both are kept by this type and its ledger until their reports have come or the client is gone.
+            // Keys lie in `self.keys`, which nobody changes during the call.
+            unsafe { lanes.handle.produce(partition, batch) };
+            let refused = batch.iter().position(|message| error_of(message).0 != 0);
+            let Some(at) = refused else { break };
+            let code = error_of(&batch[at]);
+            start += at;
+            if !code.is(Name::RD_KAFKA_RESP_ERR__QUEUE_FULL) {
+                let error = self.refusal(place, partition, start, code);
+                return Err(self.fail(error));
+            }
+            // The rest of the call failed alike, untried, so the tail can be handed in again in its order, once
+            // something has come back. A report that came during the call counts.
+            self.ledger.wait(|state| (state.due() < seen).then_some(()))?;
+        }
+        Ok(())
+    }
+
+    /// Takes another chunk, when there is room for one.
+    #[cold]
+    fn next_chunk(&mut self) -> Result<(), Error> {
+        if self.chunk_messages == 0 && !self.over {
+            // Nobody reads this chunk yet, and what it has room for is what a chunk has room for.
+            self.expected = 0;
+            return Ok(());
+        }
+        if !self.buffer.message().is_empty() {
+            // The message that is being written would have to move: it may grow where it is.
+            return Ok(());
+        }
+        let memory = std::mem::take(&mut self.buffer).into_vec();
+        let (chunk, messages) = (self.chunk, std::mem::take(&mut self.chunk_messages));
+        let taken = self.ledger.update(|state| {
+            state.chunks.seal(chunk, memory, messages);
+            state.chunks.take()
+        });
+        let (chunk, memory) = match taken {
+            Some(taken) => taken,
+            None => {
+                // What holds the memory may be this batch itself.
+                let handed_over = self.hand_over();
+                let taken = handed_over.and_then(|()| self.ledger.wait(|state| state.chunks.take()));
+                match taken {
+                    Ok(taken) => taken,
+                    Err(error) => {
+                        // Keep to the rule that there is always an open chunk.
+                        self.chunk = self.ledger.update(|state| state.chunks.adopt(0));
+                        self.chunk_capacity = 0;
+                        return Err(error);
+                    }
+                }
+            }
+        };
+        self.chunk = chunk;
+        self.chunk_capacity = memory.capacity();
+        self.buffer = Buffer::from_vec(memory);
+        self.over = false;
+        Ok(())
+    }
+
+    /// Brings the ledger up to date when the buffer has moved to another allocation.
+    #[inline]
+    fn settle_growth(&mut self) {
+        if self.buffer.capacity() != self.chunk_capacity {
+            self.note_growth();
+        }
+        // An allocation of the same size is another one all the same.
+        if let Some(memory) = self.buffer.take_outgrown() {
+            self.note_outgrown(memory);
+        }
+    }
+
+    #[cold]
+    fn note_growth(&mut self) {
+        let capacity = self.buffer.capacity();
+        if let Some(memory) = self.buffer.take_outgrown() {
+            self.note_outgrown(memory);
+            return;
+        }
+        let chunk = self.chunk;
+        self.over = self.ledger.update(|state| {
+            state.chunks.resize(chunk, capacity);
+            state.chunks.is_over()
+        });
+        self.chunk_capacity = capacity;
+    }
+
+    #[cold]
+    fn note_outgrown(&mut self, memory: Vec<u8>) {
+        let capacity = self.buffer.capacity();
+        let (chunk, messages) = (self.chunk, std::mem::take(&mut self.chunk_messages));
+        (self.chunk, self.over) = self.ledger.update(|state| {
+            state.chunks.seal(chunk, memory, messages);
+            (state.chunks.adopt(capacity), state.chunks.is_over())
+        });
+        self.chunk_capacity = capacity;
+    }
+
+    /// Takes the partitions that topics have got since, now that no message is on the way.
+    fn take_grown(&mut self) {
+        let counts = self.ledger.lock().partitions.clone();
+        for (place, (lanes, count)) in self.topics.iter_mut().zip(counts).enumerate() {
+            let (before, now) = (lanes.lanes.len(), usize::try_from(count).unwrap_or(0));
+            if now > before {
+                let name = self.ledger.name(place);
+                info!(topic = %name.topic, before, now, "the topic has grown: keys go to other partitions from here on");
+                lanes.lanes.resize(now, EMPTY);
+            }
+        }
+    }
+
+    /// As if the topic had had fewer partitions when it was asked for: the mock cannot add any.
+    #[cfg(test)]
+    pub(super) fn shrink_for_test(&mut self, topic: usize, partitions: usize) {
+        self.topics[self.places[topic] as usize].lanes.truncate(partitions);
+    }
+
+    fn refusal(&self, place: usize, partition: i32, at: usize, code: Code) -> Error {
+        if let (true, Some((code, text))) = (code.is(Name::RD_KAFKA_RESP_ERR__FATAL), self.client().fatal()) {
+            return Error::Fatal {
+                reason: format!("{}: {text}", code.text()),
+                remedy: fatal_remedy(code).to_owned(),
+            };
+        }
+        let name = self.ledger.name(place);
+        let message = self.scratch.get(at);
+        // SAFETY: the key lies in `self.keys`, as when the message was made of it.
+        let key = message.map(|m| unsafe { std::slice::from_raw_parts(m.key.cast::<u8>(), m.key_len) });
+        Error::Refused {
+            topic: name.topic,
+            owner: name.owner,
+            key: shown(key.unwrap_or_default()),
+            bytes: message.map_or(0, |m| m.key_len + m.len),
+            partition,
+            reason: code.text(),
+            remedy: remedy(code.0).to_owned(),
+        }
+    }
+
+    fn fail(&self, error: Error) -> Error {
+        self.ledger.fail(error);
+        self.client().wake();
+        self.failure()
+    }
+
+    #[cold]
+    fn failure(&self) -> Error {
+        self.ledger.failure().unwrap_or_else(|| Error::Thread { reason: "has ended".to_owned() })
+    }
+
+    fn client(&self) -> &Client {
+        self.client.as_ref().expect("the client goes with the outbox")
+    }
+}
+
+impl Drop for Outbox {
+    fn drop(&mut self) {
+        // The open buffer goes to the ledger, which lives until the client is gone.
+        self.settle_growth();
+        let memory = std::mem::take(&mut self.buffer).into_vec();
+        let (chunk, messages) = (self.chunk, self.chunk_messages);
+        self.topics.clear();
+        let client = self.client.take();
+        self.ledger.update(|state| {
+            state.chunks.seal(chunk, memory, messages);
+            state.closing = true;
+        });
+        if let Some(client) = &client {
+            client.purge();
+            client.wake();
+        }
+        // The delivery thread's is the last one, so it waits for librdkafka's threads, not we: one that is stuck in
+        // a name look-up would hold us up.
+        drop(client);
+        if !self.ledger.wait_until(GONE_WITHIN, |state| state.closed) {
+            warn!("the Kafka client takes long to go down; its thread finishes in the background");
+        }
+    }
+}
+
+impl Limits {
+    fn new(advanced: &crate::config::Advanced) -> Self {
+        let chunk = (advanced.in_flight_bytes / 32).clamp(SMALLEST_CHUNK, LARGEST_CHUNK);
+        Self {
+            chunk,
+            batch_bytes: chunk,
+            batch_messages: (advanced.in_flight_messages / 8).clamp(1, BATCH_MESSAGES),
+            in_flight_messages: advanced.in_flight_messages as u64,
+        }
+    }
+}
+
+fn error_of(message: &sys::rd_kafka_message_t) -> Code {
+    // SAFETY: the layouts are the same, and any number is a code.
+    Code(unsafe { (*std::ptr::from_ref(message).cast::<RawMessage>()).err })
+}
+
+/// How many partitions each topic has, by one request for exactly these topics; again for a short while where one is
+/// unknown, because a topic that was just created may not have got round yet.
+fn partitions_of(
+    client: &Client,
+    brokers: &str,
+    names: &[TopicName],
+    timeout: Duration,
+) -> Result<Vec<i32>, Error> {
+    let topics: Vec<&str> = names.iter().map(|name| name.topic.as_str()).collect();
+    let patience = Instant::now() + GETS_ROUND_WITHIN.min(timeout);
+    loop {
+        let found = describe(client, brokers, &topics, timeout)?;
+        let Some((name, code)) =
+            names.iter().zip(&found).find_map(|(name, f)| Some((name, *f.as_ref().err()?)))
+        else {
+            return Ok(found.into_iter().filter_map(Result::ok).collect());
+        };
+        let may_pass = is_unknown_topic(code)
+            || code.is(Name::RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE)
+            || code.is(Name::RD_KAFKA_RESP_ERR__PARTIAL);
+        if may_pass && Instant::now() < patience {
+            std::thread::sleep(Duration::from_millis(100));
+            continue;
+        }
+        let TopicName { topic, owner } = name.clone();
+        return Err(if is_unknown_topic(code) {
+            Error::MissingTopic { topic, owner }
+        } else {
+            let doing = "asking for its partitions".to_owned();
+            Error::Topic { topic, owner, doing, reason: code.text(), remedy: remedy(code.0).to_owned() }
+        });
+    }
+}
+
+/// Largest batch that a topic with this `max.message.bytes` takes for certain.
+fn batch_bytes_below(max_message_bytes: usize) -> usize {
+    // librdkafka counts the whole request but not what compression may add to data that does not compress.
+    (max_message_bytes / 20 * 19).max(1)
+}
+
+const OPEN_WITHIN: Duration = Duration::from_secs(10);
+const GETS_ROUND_WITHIN: Duration = Duration::from_secs(2);
+/// The brokers may keep their limits to themselves; then their default is assumed.
+const LIMITS_WITHIN: Duration = Duration::from_secs(2);
+const FLUSH_SLICE: Duration = Duration::from_millis(100);
+const GONE_WITHIN: Duration = Duration::from_secs(4);
+
+const SMALLEST_CHUNK: usize = 1 << 10;
+const LARGEST_CHUNK: usize = 1 << 20;
+const BATCH_MESSAGES: usize = 4096;
+
+/// Framing of one message is below 100 bytes; a kilobyte leaves no doubt.
+const LARGEST_MESSAGE: usize = MESSAGE_MAX_BYTES - 1024;

@@ -1,0 +1,137 @@
+//! The configuration as librdkafka's properties.
+
+use std::env;
+use std::path::Path;
+
+use rdkafka::ClientConfig;
+
+use crate::config::{Credentials, EndpointConfig, Tls};
+
+/// Properties that every client shares: addresses, login, encryption, name, logs.
+///
+/// System certificates are those of `SSL_CERT_FILE` and `SSL_CERT_DIR` where either is set; else librdkafka looks
+/// in the usual places, because a statically linked OpenSSL knows none.
+#[must_use]
+pub fn client_settings(config: &EndpointConfig) -> ClientConfig {
+    settings_with(config, |name| env::var(name).ok().filter(|value| !value.is_empty()))
+}
+
+fn settings_with(config: &EndpointConfig, variable: impl Fn(&str) -> Option<String>) -> ClientConfig {
+    let mut settings = ClientConfig::new();
+    settings
+        .set("bootstrap.servers", &config.bootstrap_servers)
+        .set("client.id", "materialize-kafka")
+        .set("security.protocol", config.security_protocol())
+        // Logs come as events, or librdkafka prints them on stderr by itself.
+        .set("log.queue", "true")
+        // A topic comes into being through Apply, never because somebody asked for its metadata. A producer's
+        // default is true.
+        .set("allow.auto.create.topics", "false");
+    if let Some(Credentials::UserPassword { mechanism, username, password }) = &config.credentials {
+        settings
+            .set("sasl.mechanism", mechanism.as_str())
+            .set("sasl.username", username)
+            .set("sasl.password", password.expose());
+    }
+    if let Some(Tls::SystemCertificates) = config.tls {
+        // librdkafka's one property takes a file or a folder; a file that names itself goes first.
+        let place = variable("SSL_CERT_FILE")
+            .filter(|file| Path::new(file).is_file())
+            .or_else(|| variable("SSL_CERT_DIR").filter(|folder| Path::new(folder).is_dir()));
+        settings.set("ssl.ca.location", place.as_deref().unwrap_or("probe"));
+    }
+    settings
+}
+
+/// Properties of the producer. `batch_bytes` is the largest batch that all topics accept.
+pub(super) fn producer_settings(config: &EndpointConfig, batch_bytes: usize) -> ClientConfig {
+    let mut settings = client_settings(config);
+    settings
+        .set("enable.idempotence", "true")
+        .set("acks", "all")
+        // Age is no failure: messages wait behind backpressure, and a stall is noticed by the ledger.
+        .set("message.timeout.ms", "0")
+        // The commit's flush ignores the linger, so it costs no latency at the end of a transaction; during one,
+        // an idempotent producer sends one request a partition and round trip: a larger batch is a faster one.
+        .set("linger.ms", LINGER_MS)
+        .set("batch.size", batch_bytes.to_string())
+        .set("batch.num.messages", "100000")
+        // The most that librdkafka allows: the brokers' limit is the one that refuses a message. A batch is
+        // bounded by batch.size, which only a single message may exceed.
+        .set("message.max.bytes", MESSAGE_MAX_BYTES.to_string())
+        // The outbox bounds both by its own limits; these are above them.
+        .set("queue.buffering.max.messages", "0")
+        .set("queue.buffering.max.kbytes", i32::MAX.to_string())
+        .set("compression.type", config.compression.as_str())
+        // New partitions of a grown topic are asked for by the outbox; this finds moved leaders.
+        .set("topic.metadata.refresh.interval.ms", "60000");
+    settings
+}
+
+/// Largest message that librdkafka can be made to accept, in bytes of key, value and framing.
+pub(super) const MESSAGE_MAX_BYTES: usize = 1_000_000_000;
+
+/// Largest batch where the topics allow it: the brokers' default limit is 1,048,588 bytes, framing included.
+pub(super) const BATCH_BYTES: usize = 1_000_000;
+
+const LINGER_MS: &str = "50";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::EndpointConfig;
+
+    fn config(more: &str) -> EndpointConfig {
+        let json = format!(r#"{{"bootstrap_servers":"b:9092","message_format":"JSON"{more}}}"#);
+        EndpointConfig::parse(json.as_bytes()).unwrap()
+    }
+
+    const LOGIN: &str = r#","credentials":{"auth_type":"user_password","mechanism":"SCRAM-SHA-256","username":"u","password":"secret"}"#;
+    const TLS: &str = r#","tls":"system_certificates""#;
+
+    #[test]
+    fn tls_and_login_choose_the_protocol() {
+        for (more, protocol) in [
+            (String::new(), "PLAINTEXT"),
+            (TLS.into(), "SSL"),
+            (LOGIN.into(), "SASL_PLAINTEXT"),
+            (format!("{TLS}{LOGIN}"), "SASL_SSL"),
+        ] {
+            let settings = client_settings(&config(&more));
+            assert_eq!(settings.get("security.protocol"), Some(protocol));
+            assert_eq!(settings.get("sasl.password").is_some(), protocol.starts_with("SASL"));
+            assert_eq!(settings.get("ssl.ca.location").is_some(), protocol.ends_with("SSL"));
+            assert!(!format!("{settings:?}").contains("secret"));
+            settings.create_native_config().unwrap();
+        }
+    }
+
+    #[test]
+    fn certificates_come_from_the_environment_or_the_usual_places() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("ca.pem");
+        std::fs::write(&file, "").unwrap();
+        let (folder, file) = (folder.path().to_str().unwrap(), file.to_str().unwrap());
+        let location = |cert_file: Option<&str>, cert_dir: Option<&str>| {
+            let settings = settings_with(&config(TLS), |name| {
+                if name == "SSL_CERT_FILE" { cert_file } else { cert_dir }.map(str::to_owned)
+            });
+            settings.get("ssl.ca.location").unwrap().to_owned()
+        };
+        assert_eq!(location(None, None), "probe");
+        assert_eq!(location(Some(file), Some(folder)), file);
+        assert_eq!(location(None, Some(folder)), folder);
+        assert_eq!(location(Some("/no/such/file"), Some(folder)), folder);
+        assert_eq!(location(Some("/no/such/file"), None), "probe");
+    }
+
+    #[test]
+    fn librdkafka_takes_every_property_of_the_producer() {
+        for compression in ["none", "gzip", "lz4", "snappy", "zstd"] {
+            let config = config(&format!(r#","compression":"{compression}""#));
+            let settings = producer_settings(&config, BATCH_BYTES);
+            assert_eq!(settings.get("compression.type"), Some(compression));
+            settings.create_native_config().unwrap();
+        }
+    }
+}
