@@ -1,6 +1,6 @@
 //! Avro messages as plain JSON: unions are unwrapped, and names of types left out.
 
-use std::io::Write as _;
+use std::io::{self, Read, Write as _};
 
 use apache_avro::Schema;
 use apache_avro::reader::datum::GenericDatumReader;
@@ -20,14 +20,28 @@ pub(super) fn reader(id: u32, schema: &Schema) -> Result<GenericDatumReader<'_>,
 }
 
 /// Decodes the body of a message to JSON text, or says what is wrong with it.
-pub(super) fn decode(reader: &GenericDatumReader<'_>, mut body: &[u8]) -> Result<String, String> {
+pub(super) fn decode(reader: &GenericDatumReader<'_>, body: &[u8]) -> Result<String, String> {
+    let mut body = Body(body);
     let value = reader.read_value(&mut body).map_err(|error| format!("not of its Avro schema: {error}"))?;
+    let Body(body) = body;
     if !body.is_empty() {
         return Err(format!("longer than its Avro schema says, by {} bytes", body.len()));
     }
     let mut out = Vec::new();
     write(&mut out, &value);
     String::from_utf8(out).map_err(|_| "not text".to_owned())
+}
+
+/// The bytes of a message. Its end is an error of its own kind: apache-avro takes the usual one for null.
+struct Body<'b>(&'b [u8]);
+
+impl Read for Body<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self.0.read(buffer)? {
+            0 if !buffer.is_empty() => Err(io::Error::other("the message ends early")),
+            read => Ok(read),
+        }
+    }
 }
 
 fn write(out: &mut Vec<u8>, value: &Value) {
@@ -162,7 +176,16 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_the_schema_is_told() {
-        assert!(decoded(r#""string""#, b"\x08a").unwrap_err().starts_with("not of its Avro schema: "));
+        for (schema, body) in [
+            (r#""string""#, &b"\x08a"[..]),
+            (r#""boolean""#, b""),
+            (r#"["string","null"]"#, b""),
+            (r#"["string","null"]"#, b"\x06"),
+            (r#""double""#, b"1234567"),
+        ] {
+            let error = decoded(schema, body).unwrap_err();
+            assert!(error.starts_with("not of its Avro schema: "), "{schema} {error}");
+        }
         assert_eq!(
             decoded(r#""long""#, b"\x02\x02x").unwrap_err(),
             "longer than its Avro schema says, by 2 bytes"

@@ -20,6 +20,12 @@ pub enum Error {
         /// What is wrong with it.
         source: config::Error,
     },
+    /// There is nothing that could be written.
+    #[error("materialization {task:?} has no bindings, or all are disabled; there is nothing to preview")]
+    NoBindings {
+        /// The materialization.
+        task: String,
+    },
     /// The fixture cannot be opened.
     #[error("opening the fixture {path}: {source}; name a file, or - for standard input")]
     OpenFixture {
