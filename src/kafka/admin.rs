@@ -112,13 +112,7 @@ fn create_now(
 
 fn create_error(topic: &str, partitions: i32, replication: i32, code: Code, text: &str) -> Error {
     let reason = if text.is_empty() { code.text() } else { format!("{}: {text}", code.text()) };
-    Error::Create {
-        topic: topic.to_owned(),
-        partitions,
-        replication,
-        reason,
-        remedy: remedy(code.0).to_owned(),
-    }
+    Error::Create { topic: topic.to_owned(), partitions, replication, reason, remedy: remedy(code.0) }
 }
 
 pub(super) fn is_unknown_topic(code: Code) -> bool {
@@ -312,7 +306,7 @@ impl<'a> Question<'a> {
             }
             None => (0, format!("nothing came within {:.1} s", self.timeout.as_secs_f64())),
         };
-        let remedy = connection_remedy(code, &reason).to_owned();
+        let remedy = connection_remedy(code, &reason);
         Error::Unreachable { doing: self.doing.to_owned(), brokers: self.brokers.to_owned(), reason, remedy }
     }
 
@@ -325,7 +319,7 @@ impl<'a> Question<'a> {
             doing: self.doing.to_owned(),
             brokers: self.brokers.to_owned(),
             reason: format!("{}: {text}", code.text()),
-            remedy: remedy(code.0).to_owned(),
+            remedy: remedy(code.0),
         }
     }
 
@@ -379,7 +373,7 @@ impl<'a> Question<'a> {
                         partitions,
                         replication,
                         reason,
-                        remedy: "see topic_partitions and topic_replication_factor".to_owned(),
+                        remedy: "see topic_partitions and topic_replication_factor",
                     });
                 }
             }

@@ -150,7 +150,7 @@ impl Delivery {
             let (code, text) = self.client.fatal().unwrap_or((code, text));
             self.ledger.fail(Error::Fatal {
                 reason: format!("{}: {text}", code.text()),
-                remedy: fatal_remedy(code).to_owned(),
+                remedy: fatal_remedy(code),
             });
         } else if !code.is(Name::RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
             debug!(code = code.0, %text, "an error of the client");
@@ -162,10 +162,7 @@ impl Delivery {
 /// The failure that a report of delivery tells.
 fn refused(ledger: &AckTracker, client: &Client, report: &Report<'_>, code: Code) -> Error {
     if let (true, Some((code, text))) = (code.is(Name::RD_KAFKA_RESP_ERR__FATAL), client.fatal()) {
-        return Error::Fatal {
-            reason: format!("{}: {text}", code.text()),
-            remedy: fatal_remedy(code).to_owned(),
-        };
+        return Error::Fatal { reason: format!("{}: {text}", code.text()), remedy: fatal_remedy(code) };
     }
     let (_, topic) = untag(report.tag());
     let name = ledger.name(topic as usize);
@@ -176,11 +173,11 @@ fn refused(ledger: &AckTracker, client: &Client, report: &Report<'_>, code: Code
     Error::Refused {
         topic: name.topic,
         owner: name.owner,
-        key: shown(report.key()),
+        key: shown(report.key()).into(),
         bytes: report.bytes(),
         partition: report.partition(),
-        reason,
-        remedy: remedy(code.0).to_owned(),
+        reason: reason.into(),
+        remedy: remedy(code.0),
     }
 }
 

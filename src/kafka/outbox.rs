@@ -512,10 +512,7 @@ impl Outbox {
 
     fn refusal(&self, place: usize, partition: i32, at: usize, code: Code) -> Error {
         if let (true, Some((code, text))) = (code.is(Name::RD_KAFKA_RESP_ERR__FATAL), self.client().fatal()) {
-            return Error::Fatal {
-                reason: format!("{}: {text}", code.text()),
-                remedy: fatal_remedy(code).to_owned(),
-            };
+            return Error::Fatal { reason: format!("{}: {text}", code.text()), remedy: fatal_remedy(code) };
         }
         let name = self.ledger.name(place);
         let message = self.scratch.get(at);
@@ -524,11 +521,11 @@ impl Outbox {
         Error::Refused {
             topic: name.topic,
             owner: name.owner,
-            key: shown(key.unwrap_or_default()),
+            key: shown(key.unwrap_or_default()).into(),
             bytes: message.map_or(0, |m| m.key_len + m.len),
             partition,
-            reason: code.text(),
-            remedy: remedy(code.0).to_owned(),
+            reason: code.text().into(),
+            remedy: remedy(code.0),
         }
     }
 
@@ -619,7 +616,7 @@ fn partitions_of(
             Error::MissingTopic { topic, owner }
         } else {
             let doing = "asking for its partitions".to_owned();
-            Error::Topic { topic, owner, doing, reason: code.text(), remedy: remedy(code.0).to_owned() }
+            Error::Topic { topic, owner, doing, reason: code.text(), remedy: remedy(code.0) }
         });
     }
 }

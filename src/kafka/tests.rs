@@ -165,7 +165,10 @@ fn tiny_chunks_and_limits_lose_and_change_nothing() {
     config.advanced.in_flight_messages = 50;
     let mut outbox = open(&config, &["t"]);
     let value = |n: usize| {
-        vec![b'a' + u8::try_from(n % 26).unwrap(); n * 37 % 900 + if n % 97 == 0 { 30_000 } else { 0 }]
+        vec![
+            b'a' + u8::try_from(n % 26).unwrap();
+            n * 37 % 900 + if n.is_multiple_of(97) { 30_000 } else { 0 }
+        ]
     };
     for number in 0..2000 {
         send(&mut outbox, 0, &number.to_string(), Some(&value(number))).unwrap();
@@ -574,8 +577,7 @@ fn errors_of_creation_name_topic_numbers_and_remedy() {
         partitions: 6,
         replication: 3,
         reason: "Broker: Invalid replication factor (INVALID_REPLICATION_FACTOR)".into(),
-        remedy: remedy(rdkafka_sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_INVALID_REPLICATION_FACTOR as i32)
-            .into(),
+        remedy: remedy(rdkafka_sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_INVALID_REPLICATION_FACTOR as i32),
     };
     assert_eq!(
         error.to_string(),
