@@ -16,7 +16,6 @@ use sys::rd_kafka_resp_err_t as Name;
 use tracing::debug;
 
 use super::client::{Client, Code, Content, Event, Kind, c_name, millis, owned};
-use super::delivery::LogLimit;
 use super::error::{Error, connection_remedy, is_decisive, remedy};
 use super::settings::client_settings;
 use crate::config::EndpointConfig;
@@ -267,7 +266,6 @@ impl<'a> Question<'a> {
     /// Waits for the answer of event type `kind`. Meanwhile errors of connections are kept: once no broker is left
     /// that could answer, waiting longer would not help.
     fn answer(&self, kind: i32) -> Result<Event, Error> {
-        let mut logs = LogLimit::default();
         let mut last: Option<(Code, String)> = None;
         let mut give_up = self.deadline;
         loop {
@@ -292,7 +290,8 @@ impl<'a> Question<'a> {
                     give_up = give_up.min(Instant::now() + patience);
                 }
                 Content::Error { code, text, .. } => last = Some((code, text)),
-                Content::Log { level, facility, text } => logs.log(level, &facility, &text),
+                // What matters in them comes as an error too, and is told once.
+                Content::Log { facility, text, .. } => debug!(facility, "librdkafka: {text}"),
                 Content::Answer(_) | Content::Delivered => {}
             }
         }

@@ -61,7 +61,12 @@ impl Delivery {
         let mut close_by = None;
         loop {
             if let Some(event) = self.client.poll(step) {
-                self.take(&event);
+                let delivered = self.take(&event);
+                drop(event);
+                if delivered {
+                    // Only now has librdkafka room for as many others.
+                    self.ledger.returned();
+                }
             }
             let now = Instant::now();
             if now >= watch_at {
@@ -96,9 +101,13 @@ impl Delivery {
         drop(ended);
     }
 
-    fn take(&mut self, event: &Event) {
+    /// Deals with an event, and says whether it brought reports.
+    fn take(&mut self, event: &Event) -> bool {
         match event.content() {
-            Content::Delivered => self.delivered(event),
+            Content::Delivered => {
+                self.delivered(event);
+                return true;
+            }
             Content::Error { code, text, fatal } => self.error(code, text, fatal),
             Content::Log { level, facility, text } => self.logs.log(level, &facility, &text),
             Content::Answer(sys::RD_KAFKA_EVENT_DESCRIBETOPICS_RESULT) => {
@@ -110,6 +119,7 @@ impl Delivery {
             }
             Content::Answer(_) => {}
         }
+        false
     }
 
     fn delivered(&mut self, event: &Event) {
