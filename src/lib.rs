@@ -9,9 +9,11 @@
 //! Rooms import only rooms that stand before them in this order: [`protocol`], [`config`],
 //! [`schema`], [`encode`], [`registry`], [`kafka`], [`session`], [`preview`].
 
+pub mod cli;
 pub mod config;
 pub mod encode;
 pub mod kafka;
+pub mod log;
 pub mod preview;
 pub mod protocol;
 pub mod registry;

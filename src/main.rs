@@ -1,7 +1,11 @@
 //! The binary; the library does everything.
 
-/// Millions of short-lived buffers of Rust's side; librdkafka keeps the C allocator.
+use std::process::ExitCode;
+
+/// Faster than the system's for the few allocations of our own side; librdkafka keeps C's.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-fn main() {}
+fn main() -> ExitCode {
+    materialize_kafka::cli::run()
+}

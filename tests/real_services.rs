@@ -10,7 +10,6 @@ use rdkafka::{
 };
 use reqwest::StatusCode;
 
-#[allow(dead_code, reason = "a suite uses its own part")]
 mod common;
 
 use common::services::{self, Cluster, Kafka, Login, Missing, Registry};

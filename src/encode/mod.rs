@@ -60,3 +60,33 @@ pub struct Layout<'a> {
     /// Name of the field that holds the root document.
     pub document: Option<&'a str>,
 }
+
+/// How the documents of a binding become messages.
+#[derive(Debug)]
+pub enum Plan {
+    /// As JSON objects.
+    Json(JsonPlan),
+    /// As Avro records, with the ids of their schemas.
+    Avro(AvroPlan),
+}
+
+impl Plan {
+    /// Appends a document's key to `key` and writes its value to `value`; false where it has none, as
+    /// the document is deleted.
+    ///
+    /// # Errors
+    ///
+    /// The Store is malformed, or a value does not fit its type. What was written until then remains.
+    pub fn encode(
+        &self,
+        document: &Document<'_>,
+        scratch: &mut Scratch,
+        key: &mut Vec<u8>,
+        value: &mut Buffer,
+    ) -> Result<bool, Error> {
+        match self {
+            Self::Json(plan) => plan.encode(document, scratch, key, value),
+            Self::Avro(plan) => plan.encode(document, scratch, key, value),
+        }
+    }
+}

@@ -16,7 +16,6 @@ use sys::rd_kafka_resp_err_t as Name;
 use tracing::debug;
 
 use super::client::{Client, Code, Content, Event, Kind, c_name, millis, owned};
-use super::delivery::LogLimit;
 use super::error::{Error, connection_remedy, is_decisive, remedy};
 use super::settings::client_settings;
 use crate::config::EndpointConfig;
@@ -112,13 +111,7 @@ fn create_now(
 
 fn create_error(topic: &str, partitions: i32, replication: i32, code: Code, text: &str) -> Error {
     let reason = if text.is_empty() { code.text() } else { format!("{}: {text}", code.text()) };
-    Error::Create {
-        topic: topic.to_owned(),
-        partitions,
-        replication,
-        reason,
-        remedy: remedy(code.0).to_owned(),
-    }
+    Error::Create { topic: topic.to_owned(), partitions, replication, reason, remedy: remedy(code.0) }
 }
 
 pub(super) fn is_unknown_topic(code: Code) -> bool {
@@ -273,7 +266,6 @@ impl<'a> Question<'a> {
     /// Waits for the answer of event type `kind`. Meanwhile errors of connections are kept: once no broker is left
     /// that could answer, waiting longer would not help.
     fn answer(&self, kind: i32) -> Result<Event, Error> {
-        let mut logs = LogLimit::default();
         let mut last: Option<(Code, String)> = None;
         let mut give_up = self.deadline;
         loop {
@@ -298,7 +290,8 @@ impl<'a> Question<'a> {
                     give_up = give_up.min(Instant::now() + patience);
                 }
                 Content::Error { code, text, .. } => last = Some((code, text)),
-                Content::Log { level, facility, text } => logs.log(level, &facility, &text),
+                // What matters in them comes as an error too, and is told once.
+                Content::Log { facility, text, .. } => debug!(facility, "librdkafka: {text}"),
                 Content::Answer(_) | Content::Delivered => {}
             }
         }
@@ -312,7 +305,7 @@ impl<'a> Question<'a> {
             }
             None => (0, format!("nothing came within {:.1} s", self.timeout.as_secs_f64())),
         };
-        let remedy = connection_remedy(code, &reason).to_owned();
+        let remedy = connection_remedy(code, &reason);
         Error::Unreachable { doing: self.doing.to_owned(), brokers: self.brokers.to_owned(), reason, remedy }
     }
 
@@ -325,7 +318,7 @@ impl<'a> Question<'a> {
             doing: self.doing.to_owned(),
             brokers: self.brokers.to_owned(),
             reason: format!("{}: {text}", code.text()),
-            remedy: remedy(code.0).to_owned(),
+            remedy: remedy(code.0),
         }
     }
 
@@ -379,7 +372,7 @@ impl<'a> Question<'a> {
                         partitions,
                         replication,
                         reason,
-                        remedy: "see topic_partitions and topic_replication_factor".to_owned(),
+                        remedy: "see topic_partitions and topic_replication_factor",
                     });
                 }
             }

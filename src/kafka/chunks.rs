@@ -80,6 +80,7 @@ impl Chunks {
     }
 
     /// Bytes of chunks in use.
+    #[cfg(test)]
     pub(super) fn held(&self) -> usize {
         self.held
     }

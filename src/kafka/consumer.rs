@@ -178,7 +178,7 @@ impl Drop for Consumer {
 fn read_error(topic: &str, code: Code, text: &str) -> Error {
     let reason = if text.is_empty() { code.text() } else { format!("{}: {text}", code.text()) };
     let remedy = if is_unknown_topic(code) { "create it first" } else { remedy(code.0) };
-    Error::Read { topic: topic.to_owned(), reason, remedy: remedy.to_owned() }
+    Error::Read { topic: topic.to_owned(), reason, remedy }
 }
 
 struct Message(NonNull<sys::rd_kafka_message_t>);

@@ -61,7 +61,12 @@ impl Delivery {
         let mut close_by = None;
         loop {
             if let Some(event) = self.client.poll(step) {
-                self.take(&event);
+                let delivered = self.take(&event);
+                drop(event);
+                if delivered {
+                    // Only now has librdkafka room for as many others.
+                    self.ledger.returned();
+                }
             }
             let now = Instant::now();
             if now >= watch_at {
@@ -96,9 +101,13 @@ impl Delivery {
         drop(ended);
     }
 
-    fn take(&mut self, event: &Event) {
+    /// Deals with an event, and says whether it brought reports.
+    fn take(&mut self, event: &Event) -> bool {
         match event.content() {
-            Content::Delivered => self.delivered(event),
+            Content::Delivered => {
+                self.delivered(event);
+                return true;
+            }
             Content::Error { code, text, fatal } => self.error(code, text, fatal),
             Content::Log { level, facility, text } => self.logs.log(level, &facility, &text),
             Content::Answer(sys::RD_KAFKA_EVENT_DESCRIBETOPICS_RESULT) => {
@@ -110,6 +119,7 @@ impl Delivery {
             }
             Content::Answer(_) => {}
         }
+        false
     }
 
     fn delivered(&mut self, event: &Event) {
@@ -150,7 +160,7 @@ impl Delivery {
             let (code, text) = self.client.fatal().unwrap_or((code, text));
             self.ledger.fail(Error::Fatal {
                 reason: format!("{}: {text}", code.text()),
-                remedy: fatal_remedy(code).to_owned(),
+                remedy: fatal_remedy(code),
             });
         } else if !code.is(Name::RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
             debug!(code = code.0, %text, "an error of the client");
@@ -162,10 +172,7 @@ impl Delivery {
 /// The failure that a report of delivery tells.
 fn refused(ledger: &AckTracker, client: &Client, report: &Report<'_>, code: Code) -> Error {
     if let (true, Some((code, text))) = (code.is(Name::RD_KAFKA_RESP_ERR__FATAL), client.fatal()) {
-        return Error::Fatal {
-            reason: format!("{}: {text}", code.text()),
-            remedy: fatal_remedy(code).to_owned(),
-        };
+        return Error::Fatal { reason: format!("{}: {text}", code.text()), remedy: fatal_remedy(code) };
     }
     let (_, topic) = untag(report.tag());
     let name = ledger.name(topic as usize);
@@ -176,11 +183,11 @@ fn refused(ledger: &AckTracker, client: &Client, report: &Report<'_>, code: Code
     Error::Refused {
         topic: name.topic,
         owner: name.owner,
-        key: shown(report.key()),
+        key: shown(report.key()).into(),
         bytes: report.bytes(),
         partition: report.partition(),
-        reason,
-        remedy: remedy(code.0).to_owned(),
+        reason: reason.into(),
+        remedy: remedy(code.0),
     }
 }
 

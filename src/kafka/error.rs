@@ -30,7 +30,7 @@ pub enum Error {
         /// What came instead of an answer.
         reason: String,
         /// What to check.
-        remedy: String,
+        remedy: &'static str,
     },
     /// A topic that messages are to be written to does not exist.
     #[error(
@@ -54,7 +54,7 @@ pub enum Error {
         /// The brokers' reason.
         reason: String,
         /// What to do.
-        remedy: String,
+        remedy: &'static str,
     },
     /// A topic could not be created.
     #[error(
@@ -70,7 +70,7 @@ pub enum Error {
         /// The brokers' reason.
         reason: String,
         /// What to do.
-        remedy: String,
+        remedy: &'static str,
     },
     /// A message is larger than the client can send at all.
     #[error(
@@ -98,15 +98,15 @@ pub enum Error {
         /// Whose topic it is.
         owner: String,
         /// The key, shortened.
-        key: String,
+        key: Box<str>,
         /// Bytes of key and value.
         bytes: usize,
         /// The partition.
         partition: i32,
         /// librdkafka's reason.
-        reason: String,
+        reason: Box<str>,
         /// What to do.
-        remedy: String,
+        remedy: &'static str,
     },
     /// The idempotent producer cannot go on.
     #[error("the producer cannot go on: {reason}; {remedy}")]
@@ -114,7 +114,7 @@ pub enum Error {
         /// librdkafka's reason.
         reason: String,
         /// What to do.
-        remedy: String,
+        remedy: &'static str,
     },
     /// Messages are due, and nothing was acknowledged for the stall time-out.
     #[error(
@@ -142,7 +142,7 @@ pub enum Error {
         /// librdkafka's reason.
         reason: String,
         /// What to do.
-        remedy: String,
+        remedy: &'static str,
     },
     /// The mock cluster did not do what was asked.
     #[error("the mock cluster: {reason}")]

@@ -35,6 +35,8 @@ pub(super) struct State {
     pub(super) acknowledged: u64,
     /// Messages without a report, by topic.
     due: Vec<u64>,
+    /// Events of reports that librdkafka has got back, and with them room in its queue.
+    pub(super) returned: u64,
     pub(super) chunks: Chunks,
     pub(super) failure: Option<Error>,
     last_error: Option<String>,
@@ -69,6 +71,7 @@ impl AckTracker {
             produced: 0,
             acknowledged: 0,
             due: vec![0; names.len()],
+            returned: 0,
             chunks,
             failure: None,
             last_error: None,
@@ -146,6 +149,11 @@ impl AckTracker {
             }
         }
         self.changed.notify_all();
+    }
+
+    /// Enters that librdkafka has got an event of reports back.
+    pub(super) fn returned(&self) {
+        self.update(|state| state.returned += 1);
     }
 
     /// Enters a failure. Only the first one counts, and none while the session is closing.

@@ -16,6 +16,7 @@ use std::ptr::null_mut;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rdkafka::ClientConfig;
 use rdkafka_sys as sys;
 use rdkafka_sys::rd_kafka_resp_err_t as Name;
 use tracing::{info, warn};
@@ -85,6 +86,8 @@ struct Limits {
     batch_bytes: usize,
     batch_messages: usize,
     in_flight_messages: u64,
+    /// Bytes of key and value that librdkafka can be made to take.
+    message: usize,
 }
 
 /// One topic of librdkafka with its lists of entries, one a partition.
@@ -129,15 +132,20 @@ impl Outbox {
         topics: Vec<Topic>,
         on_failure: Box<dyn Fn(Error) + Send + Sync>,
     ) -> Result<Self, Error> {
-        Self::open_within(config, topics, on_failure, OPEN_WITHIN)
+        Self::open_with(config, topics, on_failure, |_| {})
     }
 
-    pub(super) fn open_within(
+    fn open_with(
         config: &EndpointConfig,
         topics: Vec<Topic>,
         on_failure: Box<dyn Fn(Error) + Send + Sync>,
-        timeout: Duration,
+        adjust: impl Fn(&mut ClientConfig),
     ) -> Result<Self, Error> {
+        let start = |batch_bytes| {
+            let mut settings = producer_settings(config, batch_bytes);
+            adjust(&mut settings);
+            Client::new(Kind::Producer, &settings)
+        };
         let mut names: Vec<TopicName> = Vec::new();
         let mut places = Vec::with_capacity(topics.len());
         for Topic { name, owner } in topics {
@@ -154,14 +162,14 @@ impl Outbox {
         let named: Vec<&str> = names.iter().map(|name| name.topic.as_str()).collect();
         let brokers = &config.bootstrap_servers;
 
-        let mut client = Client::new(Kind::Producer, &producer_settings(config, BATCH_BYTES))?;
-        let mut partitions = partitions_of(&client, brokers, &names, timeout)?;
+        let mut client = start(BATCH_BYTES)?;
+        let mut partitions = partitions_of(&client, brokers, &names)?;
         let limit = smallest_batch_limit(&client, brokers, &named, LIMITS_WITHIN);
         if let Some(batch_bytes) = limit.map(batch_bytes_below).filter(|bytes| *bytes < BATCH_BYTES) {
             // librdkafka does not split a batch that a broker refuses, and has one batch size for all topics.
             info!(batch_bytes, "batches are kept below the smallest max.message.bytes of the topics");
-            client = Client::new(Kind::Producer, &producer_settings(config, batch_bytes))?;
-            partitions = partitions_of(&client, brokers, &names, timeout)?;
+            client = start(batch_bytes)?;
+            partitions = partitions_of(&client, brokers, &names)?;
         }
 
         let client = Arc::new(client);
@@ -248,14 +256,14 @@ impl Outbox {
         let key = self.keys.get(self.key_mark..).unwrap_or_default();
         let value = self.buffer.message();
         let bytes = key.len() + value.len();
-        if bytes > LARGEST_MESSAGE {
+        if bytes > self.limits.message {
             let name = self.ledger.name(place);
             let error = Error::TooLarge {
                 topic: name.topic,
                 owner: name.owner,
                 key: shown(key),
                 bytes,
-                limit: LARGEST_MESSAGE,
+                limit: self.limits.message,
             };
             return Err(self.fail(error));
         }
@@ -390,7 +398,7 @@ impl Outbox {
         self.ledger.produce([(place, self.scratch.len() as u64)]);
         let mut start = 0;
         while start < self.scratch.len() {
-            let seen = self.ledger.lock().due();
+            let seen = self.ledger.lock().returned;
             let batch = &mut self.scratch[start..];
             // SAFETY: values lie in the open buffer, whose finished messages do not move, or in sealed chunks;
             // both are kept by this type and its ledger until their reports have come or the client is gone.
@@ -405,8 +413,9 @@ impl Outbox {
                 return Err(self.fail(error));
             }
             // The rest of the call failed alike, untried, so the tail can be handed in again in its order, once
-            // something has come back. A report that came during the call counts.
-            self.ledger.wait(|state| (state.due() < seen).then_some(()))?;
+            // something has come back: not just its report, which is in the ledger before librdkafka takes the message
+            // off its count. What came back during the call counts.
+            self.ledger.wait(|state| (state.returned != seen).then_some(()))?;
         }
         Ok(())
     }
@@ -512,10 +521,7 @@ impl Outbox {
 
     fn refusal(&self, place: usize, partition: i32, at: usize, code: Code) -> Error {
         if let (true, Some((code, text))) = (code.is(Name::RD_KAFKA_RESP_ERR__FATAL), self.client().fatal()) {
-            return Error::Fatal {
-                reason: format!("{}: {text}", code.text()),
-                remedy: fatal_remedy(code).to_owned(),
-            };
+            return Error::Fatal { reason: format!("{}: {text}", code.text()), remedy: fatal_remedy(code) };
         }
         let name = self.ledger.name(place);
         let message = self.scratch.get(at);
@@ -524,11 +530,11 @@ impl Outbox {
         Error::Refused {
             topic: name.topic,
             owner: name.owner,
-            key: shown(key.unwrap_or_default()),
+            key: shown(key.unwrap_or_default()).into(),
             bytes: message.map_or(0, |m| m.key_len + m.len),
             partition,
-            reason: code.text(),
-            remedy: remedy(code.0).to_owned(),
+            reason: code.text().into(),
+            remedy: remedy(code.0),
         }
     }
 
@@ -581,6 +587,7 @@ impl Limits {
             batch_bytes: chunk,
             batch_messages: (advanced.in_flight_messages / 8).clamp(1, BATCH_MESSAGES),
             in_flight_messages: advanced.in_flight_messages as u64,
+            message: LARGEST_MESSAGE,
         }
     }
 }
@@ -592,16 +599,11 @@ fn error_of(message: &sys::rd_kafka_message_t) -> Code {
 
 /// How many partitions each topic has, by one request for exactly these topics; again for a short while where one is
 /// unknown, because a topic that was just created may not have got round yet.
-fn partitions_of(
-    client: &Client,
-    brokers: &str,
-    names: &[TopicName],
-    timeout: Duration,
-) -> Result<Vec<i32>, Error> {
+fn partitions_of(client: &Client, brokers: &str, names: &[TopicName]) -> Result<Vec<i32>, Error> {
     let topics: Vec<&str> = names.iter().map(|name| name.topic.as_str()).collect();
-    let patience = Instant::now() + GETS_ROUND_WITHIN.min(timeout);
+    let patience = Instant::now() + GETS_ROUND_WITHIN;
     loop {
-        let found = describe(client, brokers, &topics, timeout)?;
+        let found = describe(client, brokers, &topics, OPEN_WITHIN)?;
         let Some((name, code)) =
             names.iter().zip(&found).find_map(|(name, f)| Some((name, *f.as_ref().err()?)))
         else {
@@ -619,15 +621,16 @@ fn partitions_of(
             Error::MissingTopic { topic, owner }
         } else {
             let doing = "asking for its partitions".to_owned();
-            Error::Topic { topic, owner, doing, reason: code.text(), remedy: remedy(code.0).to_owned() }
+            Error::Topic { topic, owner, doing, reason: code.text(), remedy: remedy(code.0) }
         });
     }
 }
 
 /// Largest batch that a topic with this `max.message.bytes` takes for certain.
 fn batch_bytes_below(max_message_bytes: usize) -> usize {
-    // librdkafka counts the whole request but not what compression may add to data that does not compress.
-    (max_message_bytes / 20 * 19).max(1)
+    // librdkafka counts the whole request, but not what compression may add to data that does not compress. The brokers'
+    // default, 1,048,588, leaves room for the batch size that is usual.
+    (max_message_bytes - max_message_bytes / 22).max(1)
 }
 
 const OPEN_WITHIN: Duration = Duration::from_secs(10);
@@ -643,3 +646,92 @@ const BATCH_MESSAGES: usize = 4096;
 
 /// Framing of one message is below 100 bytes; a kilobyte leaves no doubt.
 const LARGEST_MESSAGE: usize = MESSAGE_MAX_BYTES - 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kafka::mock::Cluster;
+    use crate::kafka::{Consumer, Start};
+
+    fn open(partitions: i32, adjust: impl Fn(&mut ClientConfig)) -> (Cluster, EndpointConfig, Outbox) {
+        let cluster = Cluster::new(2).unwrap();
+        cluster.create_topic("t", partitions).unwrap();
+        let brokers = cluster.bootstrap_servers();
+        let json = format!(r#"{{"bootstrap_servers":"{brokers}","message_format":"JSON"}}"#);
+        let config = EndpointConfig::parse(json.as_bytes()).unwrap();
+        let topics = vec![Topic { name: "t".into(), owner: "binding 0, collection c".into() }];
+        let outbox = Outbox::open_with(&config, topics, Box::new(|_| {}), adjust).unwrap();
+        (cluster, config, outbox)
+    }
+
+    fn send(outbox: &mut Outbox, key: &str, value: &[u8]) -> Result<(), Error> {
+        let (keys, buffer) = outbox.buffers()?;
+        keys.extend_from_slice(key.as_bytes());
+        buffer.put(value);
+        outbox.push(0, true)
+    }
+
+    #[test]
+    fn a_full_queue_waits_for_reports_and_keeps_the_order() {
+        let (_cluster, config, mut outbox) = open(2, |settings| {
+            settings.set("queue.buffering.max.messages", "10").set("linger.ms", "5");
+        });
+        for number in 0..300 {
+            send(&mut outbox, &(number % 4).to_string(), number.to_string().as_bytes()).unwrap();
+        }
+        assert_eq!(outbox.entries.len(), 300, "one batch, thirty times what the queue holds");
+        assert_eq!(outbox.commit().unwrap().messages, 300);
+        let mut consumer = Consumer::open(&config, &["t".to_owned()], Start::Beginning).unwrap();
+        let (mut last, mut silences) = ([-1; 4], 0);
+        for _ in 0..300 {
+            let record = loop {
+                if let Some(record) = consumer.poll(Duration::from_secs(1)).unwrap() {
+                    break record;
+                }
+                silences += 1;
+                assert!(silences < 20, "messages are missing");
+            };
+            let number: i32 = String::from_utf8(record.value.unwrap()).unwrap().parse().unwrap();
+            let key = usize::try_from(number % 4).unwrap();
+            assert!(last[key] < number, "{number} came after {}", last[key]);
+            last[key] = number;
+        }
+    }
+
+    #[test]
+    fn a_message_beyond_the_clients_limit_is_refused_with_its_key() {
+        let (_cluster, _, mut outbox) = open(1, |_| {});
+        outbox.limits.message = 100;
+        send(&mut outbox, "k", &[b'v'; 99]).unwrap();
+        let error = send(&mut outbox, r#"{"id":7}"#, &[b'v'; 93]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "topic \"t\" (binding 0, collection c): a message of 101 bytes (key {\"id\":7}) is larger than the 100 \
+             bytes that the client can send; leave large fields out of the field selection"
+        );
+        assert_eq!(outbox.commit(), Err(error));
+    }
+
+    #[test]
+    fn what_librdkafka_itself_refuses_is_an_error_with_the_key() {
+        let (_cluster, _, mut outbox) = open(1, |settings| {
+            settings.set("message.max.bytes", "1000000").set("batch.size", "1000");
+        });
+        send(&mut outbox, "k", &vec![b'v'; 1_000_000]).and_then(|()| outbox.hand_over()).unwrap_err();
+        let error = outbox.commit().unwrap_err().to_string();
+        assert!(
+            error.starts_with(
+                "topic \"t\" (binding 0, collection c): a message of 1000001 bytes (key k) was not delivered to \
+                 partition 0: Broker: Message size too large (MSG_SIZE_TOO_LARGE); raise max.message.bytes"
+            ),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_batch_stays_below_what_the_topics_take() {
+        assert!(batch_bytes_below(1_048_588) >= BATCH_BYTES, "the default needs no second client");
+        assert_eq!(batch_bytes_below(100_000), 95_455);
+        assert_eq!(batch_bytes_below(0), 1);
+    }
+}

@@ -1,7 +1,6 @@
 //! The room against librdkafka's mock brokers.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -165,7 +164,10 @@ fn tiny_chunks_and_limits_lose_and_change_nothing() {
     config.advanced.in_flight_messages = 50;
     let mut outbox = open(&config, &["t"]);
     let value = |n: usize| {
-        vec![b'a' + u8::try_from(n % 26).unwrap(); n * 37 % 900 + if n % 97 == 0 { 30_000 } else { 0 }]
+        vec![
+            b'a' + u8::try_from(n % 26).unwrap();
+            n * 37 % 900 + if n.is_multiple_of(97) { 30_000 } else { 0 }
+        ]
     };
     for number in 0..2000 {
         send(&mut outbox, 0, &number.to_string(), Some(&value(number))).unwrap();
@@ -322,7 +324,7 @@ fn a_stall_ends_commit_and_idle_session_alike() {
 #[test]
 fn slow_brokers_are_no_stall_and_brokers_that_come_back_are_none() {
     let (cluster, mut config) = cluster(&[("t", 1)]);
-    config.advanced.stall_timeout = Duration::from_secs(4);
+    config.advanced.stall_timeout = Duration::from_secs(20);
     let mut outbox = open(&config, &["t"]);
     down(&cluster);
     send(&mut outbox, 0, "1", Some(b"v")).unwrap();
@@ -359,7 +361,6 @@ fn dropping_with_messages_on_the_way_gives_every_chunk_back() {
             cluster.round_trip(0, Duration::from_millis(300)).unwrap();
             cluster.round_trip(1, Duration::from_millis(300)).unwrap();
         }
-        let calls = Arc::new(AtomicUsize::new(0));
         for number in 0..5000 {
             send(&mut outbox, 0, &number.to_string(), Some(&[b'v'; 500])).unwrap();
         }
@@ -373,7 +374,6 @@ fn dropping_with_messages_on_the_way_gives_every_chunk_back() {
         assert!(state.closed);
         assert_eq!((state.chunks.in_use(), state.chunks.held(), state.due()), (0, 0, 0));
         assert_eq!(state.failure, None, "an end is no failure");
-        assert_eq!(calls.load(Ordering::Relaxed), 0);
     }
 }
 
@@ -574,8 +574,7 @@ fn errors_of_creation_name_topic_numbers_and_remedy() {
         partitions: 6,
         replication: 3,
         reason: "Broker: Invalid replication factor (INVALID_REPLICATION_FACTOR)".into(),
-        remedy: remedy(rdkafka_sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_INVALID_REPLICATION_FACTOR as i32)
-            .into(),
+        remedy: remedy(rdkafka_sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_INVALID_REPLICATION_FACTOR as i32),
     };
     assert_eq!(
         error.to_string(),

@@ -1,1 +1,105 @@
-//! To come.
+//! The order of things: requests in, responses out. The only room that knows all others.
+//!
+//! Threads of a connector:
+//!
+//! * *main* waits in [`run`] for the first of: the session's end, a delivery that failed, SIGTERM,
+//!   SIGINT. It alone ends the process.
+//! * *session* reads stdin, decodes, encodes, hands over and answers ([`serve`]). It may be blocked
+//!   in a read when a delivery fails, which is why it cannot be the one that ends the process.
+//! * *delivery* belongs to the outbox and drains delivery reports ([`crate::kafka`]).
+//! * one worker of a tokio runtime carries the registry's and the admin requests.
+
+mod apply;
+mod binding;
+mod open;
+mod serve;
+mod spec;
+mod transact;
+mod validate;
+
+use std::io::{self, BufWriter};
+use std::process::ExitCode;
+use std::thread;
+
+use anyhow::{Context, anyhow};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+
+pub use binding::BindingInfo;
+pub use serve::{Surroundings, serve};
+
+use crate::kafka;
+use crate::log;
+use crate::protocol::Codec;
+
+/// Serves one stream of requests on stdin and stdout, and returns the exit status: 0 at the end of
+/// input, 1 after an error, which is then the last line on stderr.
+pub fn run() -> ExitCode {
+    match supervise() {
+        Ok(End::Session(Ok(()))) => ExitCode::SUCCESS,
+        Ok(End::Session(Err(error))) | Err(error) => give_up(&format!("{error:#}"), 1),
+        Ok(End::Delivery(error)) => give_up(&error.to_string(), 1),
+        Ok(End::Signal(name, status)) => {
+            give_up(&format!("stopped by {name}; a transaction that was not committed is given up"), status)
+        }
+    }
+}
+
+/// What ends a connector.
+enum End {
+    /// The session returned: the end of input, or an error.
+    Session(anyhow::Result<()>),
+    /// A delivery failed or stalled, which ends the session whatever it is at.
+    Delivery(kafka::Error),
+    /// The signal's name, and the exit status that it stands for.
+    Signal(&'static str, i32),
+}
+
+fn supervise() -> anyhow::Result<End> {
+    let codec = Codec::from_env()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .thread_name("requests")
+        .enable_all()
+        .build()
+        .context("starting the runtime for requests")?;
+    let (ends, mut ended) = mpsc::unbounded_channel();
+
+    let mut surroundings = Surroundings {
+        runtime: runtime.handle().clone(),
+        on_failure: {
+            let ends = ends.clone();
+            // The other end is gone only when the process is ending already.
+            Some(Box::new(move |error| drop(ends.send(End::Delivery(error)))))
+        },
+    };
+    thread::Builder::new()
+        .name("session".into())
+        .spawn(move || {
+            let output = BufWriter::with_capacity(0, io::stdout());
+            let result = serve(io::stdin().lock(), output, codec, &mut surroundings);
+            drop(ends.send(End::Session(result)));
+        })
+        .context("starting the session's thread")?;
+
+    let end = runtime.block_on(async {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        anyhow::Ok(tokio::select! {
+            end = ended.recv() => end.unwrap_or_else(|| {
+                End::Session(Err(anyhow!("the session's thread ended without a result: an internal error")))
+            }),
+            _ = terminate.recv() => End::Signal("SIGTERM", 143),
+            _ = interrupt.recv() => End::Signal("SIGINT", 130),
+        })
+    });
+    // Requests that are still under way have nobody who waits for them.
+    runtime.shutdown_background();
+    end.context("waiting for signals")
+}
+
+/// Ends the process while other threads may still be at work.
+fn give_up(message: &str, status: i32) -> ! {
+    log::last(message);
+    kafka::exit_now(status)
+}

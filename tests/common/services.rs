@@ -12,9 +12,11 @@
 //! that CI starts servers for cannot be skipped by mistake.
 
 use std::{
-    env, io,
+    env,
+    io::{self, Write as _},
     path::{Path, PathBuf},
     process::{Command, Output},
+    thread,
 };
 
 /// The one broker, by its listeners; every address is `host:port`.
@@ -201,7 +203,12 @@ pub fn there_or_skipped<T>(service: Result<T, Missing>, required: bool) -> Optio
         Ok(service) => Some(service),
         Err(Missing(name)) => {
             assert!(!required, "{REQUIRED} is set, but {name} is not");
-            println!("skipped: set {name} (tests/services/with-kafka cargo test)");
+            // To stderr itself: what `eprintln!` says in a test that passes is never shown.
+            let test = thread::current().name().unwrap_or("a test").to_owned();
+            let _ = writeln!(
+                io::stderr(),
+                "skipped: set {name} (tests/services/with-kafka cargo test) to run {test}"
+            );
             None
         }
     }

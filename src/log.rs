@@ -1,0 +1,101 @@
+//! Logs: one flat JSON object a line on stderr (reference `flow-runtime.md`, section 4).
+//!
+//! The runtime shows its user the message of the *last* line before a failing exit. So the line
+//! that [`last`] writes is the last one: whatever other threads log afterwards is dropped.
+
+use std::io::{self, Write};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::fmt::MakeWriter;
+
+/// Sets up logging for a connector, by the environment's `LOG_LEVEL` (unknown or unset: info).
+pub fn connector() {
+    init(level(std::env::var("LOG_LEVEL").ok().as_deref()));
+}
+
+/// Logs events of `level` and above. A second call changes nothing.
+pub fn init(level: LevelFilter) {
+    let subscriber = tracing_subscriber::fmt()
+        .json()
+        .flatten_event(true)
+        .with_current_span(false)
+        .with_span_list(false)
+        .with_target(false)
+        .with_max_level(level)
+        .with_writer(Stderr)
+        .finish();
+    // Only a process that has a subscriber already refuses one: it keeps its own.
+    let _kept = tracing::subscriber::set_global_default(subscriber);
+}
+
+/// Writes `message` as an error, and lets nothing follow it.
+pub fn last(message: &str) {
+    let mut closed = closed();
+    if !*closed {
+        let line = serde_json::json!({
+            "timestamp": jiff::Timestamp::now().to_string(),
+            "level": "ERROR",
+            "message": message,
+        });
+        // Nobody is left to tell that stderr is gone.
+        let _gone = writeln!(io::stderr().lock(), "{line}");
+        *closed = true;
+    }
+}
+
+fn level(name: Option<&str>) -> LevelFilter {
+    match name {
+        Some("trace") => LevelFilter::TRACE,
+        Some("debug") => LevelFilter::DEBUG,
+        Some("warn") => LevelFilter::WARN,
+        Some("error") => LevelFilter::ERROR,
+        _ => LevelFilter::INFO,
+    }
+}
+
+/// Whether the last line has been written; held while a line is written.
+static CLOSED: Mutex<bool> = Mutex::new(false);
+
+fn closed() -> MutexGuard<'static, bool> {
+    // A thread that panicked while it wrote a line left a bool, which is whole.
+    CLOSED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+struct Stderr;
+
+impl Write for Stderr {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let closed = closed();
+        if !*closed {
+            io::stderr().lock().write_all(line)?;
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Stderr {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        Self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_level_is_info_unless_a_known_one_is_named() {
+        let levels = [None, Some("info"), Some("verbose"), Some("trace"), Some("error")].map(level);
+        assert_eq!(
+            levels,
+            [LevelFilter::INFO, LevelFilter::INFO, LevelFilter::INFO, LevelFilter::TRACE, LevelFilter::ERROR]
+        );
+    }
+}

@@ -1,0 +1,167 @@
+//! A binding as a session keeps it.
+
+use anyhow::{Context, anyhow};
+
+use crate::config::{EndpointConfig, MessageFormat, Resource};
+use crate::encode::{AvroPlan, Document, JsonPlan, Layout, Plan, Scratch};
+use crate::protocol::messages::flow;
+use crate::schema::{self, BindingSchemas, Projection, Selection, Shape};
+
+/// A binding's run-time state: all that a Store of it needs, computed in Open.
+#[derive(Debug)]
+pub struct BindingInfo {
+    /// The topic that its messages go to.
+    pub topic: String,
+    /// Position of that topic among the session's; bindings of one topic share it.
+    pub topic_index: usize,
+    /// The collection that its documents come from.
+    pub collection: String,
+    /// Names of the key fields, in the order of a Store's key.
+    pub keys: Vec<String>,
+    /// Names of the value fields, in the order of a Store's values.
+    pub values: Vec<String>,
+    /// Name of the field that holds the root document, if it was selected.
+    pub document: Option<String>,
+    /// The Avro schemas of key and value; none where messages are JSON.
+    pub schemas: Option<BindingSchemas>,
+    /// How documents become messages.
+    pub plan: Plan,
+}
+
+impl BindingInfo {
+    /// What an error says of the binding: its collection and topic.
+    pub fn describe(&self) -> String {
+        format!("collection {}, topic {:?}", self.collection, self.topic)
+    }
+
+    /// A document's key as JSON for an error's text, shortened: `key {"id":7}`.
+    pub fn describe_key(&self, document: &Document<'_>, scratch: &mut Scratch) -> String {
+        let mut key = Vec::new();
+        let tombstone = Document { delete: true, ..*document };
+        let text = JsonPlan::new(&self.layout())
+            .and_then(|plan| plan.encode(&tombstone, scratch, &mut key, &mut Default::default()))
+            .map(|_| String::from_utf8_lossy(&key).into_owned());
+        match text {
+            Ok(text) if text.chars().count() > KEY_SHOWN => {
+                "key ".chars().chain(text.chars().take(KEY_SHOWN)).chain("...".chars()).collect()
+            }
+            Ok(text) => format!("key {text}"),
+            Err(_) => "a key that cannot be read".to_owned(),
+        }
+    }
+
+    fn layout(&self) -> Layout<'_> {
+        Layout { keys: &self.keys, values: &self.values, document: self.document.as_deref() }
+    }
+}
+
+/// Characters of a key that an error shows.
+const KEY_SHOWN: usize = 200;
+
+/// A binding whose schemas are known, but not yet their ids.
+#[derive(Debug)]
+pub(super) struct Draft {
+    topic: String,
+    collection: String,
+    selection: flow::FieldSelection,
+    schemas: Option<BindingSchemas>,
+}
+
+impl Draft {
+    /// Reads a binding of the materialization's specification.
+    pub(super) fn new(config: &EndpointConfig, binding: &flow::Binding) -> anyhow::Result<Self> {
+        let topic = Resource::parse(&binding.resource_config_json)?.topic.to_string();
+        let collection =
+            binding.collection.as_ref().ok_or_else(|| anyhow!("the specification names no collection"))?;
+        let selection = binding
+            .field_selection
+            .clone()
+            .ok_or_else(|| anyhow!("the specification has no field selection"))?;
+        let schemas = match config.message_format {
+            MessageFormat::Json => None,
+            MessageFormat::Avro => Some(schemas(collection, &selection)?),
+        };
+        Ok(Self { topic, collection: collection.name.clone(), selection, schemas })
+    }
+
+    /// The topic that its messages go to.
+    pub(super) fn topic(&self) -> &str {
+        &self.topic
+    }
+
+    /// The collection that its documents come from.
+    pub(super) fn collection(&self) -> &str {
+        &self.collection
+    }
+
+    /// Subject and text of the key's and the value's schema, to be registered.
+    pub(super) fn subjects(&self) -> impl Iterator<Item = (String, String)> {
+        self.schemas.iter().flat_map(|BindingSchemas { key, value }| [key, value]).map(|schema| {
+            let text = schema.canonical();
+            (schema::subject(&self.topic, &text), text)
+        })
+    }
+
+    /// The finished binding; `ids` gives the ids of its [`Self::subjects`], in order.
+    pub(super) fn finish(
+        self,
+        topic_index: usize,
+        mut ids: impl Iterator<Item = u32>,
+    ) -> anyhow::Result<BindingInfo> {
+        let flow::FieldSelection { keys, values, document, .. } = self.selection;
+        let document = Some(document).filter(|field| !field.is_empty());
+        let layout = Layout { keys: &keys, values: &values, document: document.as_deref() };
+        let plan = match &self.schemas {
+            None => Plan::Json(JsonPlan::new(&layout)?),
+            Some(BindingSchemas { key, value }) => {
+                let mut id = || ids.next().context("the registry gave fewer ids than schemas");
+                Plan::Avro(AvroPlan::new(&layout, key, id()?, value, id()?)?)
+            }
+        };
+        Ok(BindingInfo {
+            topic: self.topic,
+            topic_index,
+            collection: self.collection,
+            keys,
+            values,
+            document,
+            schemas: self.schemas,
+            plan,
+        })
+    }
+}
+
+/// The shape that a collection's schema allows.
+pub(super) fn shape(collection: &flow::CollectionSpec) -> anyhow::Result<Shape> {
+    let text = match &collection.read_schema_json {
+        read if read.is_empty() => &collection.write_schema_json,
+        read => read,
+    };
+    let schema = serde_json::from_slice(text)
+        .with_context(|| format!("the schema of collection {} is not JSON", collection.name))?;
+    Shape::infer(&schema).with_context(|| format!("the schema of collection {}", collection.name))
+}
+
+fn schemas(
+    collection: &flow::CollectionSpec,
+    selection: &flow::FieldSelection,
+) -> anyhow::Result<BindingSchemas> {
+    let projections: Vec<_> = collection.projections.iter().map(projection).collect();
+    let selection = Selection {
+        keys: &selection.keys,
+        values: &selection.values,
+        document: Some(&selection.document[..]).filter(|field| !field.is_empty()),
+    };
+    schema::binding_schemas(&shape(collection)?, &projections, &selection)
+        .with_context(|| format!("mapping collection {} to Avro", collection.name))
+}
+
+fn projection(projection: &flow::Projection) -> Projection<'_> {
+    let inference = projection.inference.as_ref();
+    Projection {
+        field: &projection.field,
+        pointer: &projection.ptr,
+        types: inference.map_or(&[], |inference| &inference.types[..]),
+        must_exist: inference.is_some_and(|inference| inference.exists() == flow::Exists::Must),
+    }
+}

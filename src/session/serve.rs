@@ -1,0 +1,69 @@
+//! The requests of a process: any sequence of Spec, Validate and Apply, then at most one Open.
+
+use std::fmt;
+use std::io::{Read, Write};
+
+use anyhow::bail;
+use tokio::runtime::Handle;
+
+use crate::kafka;
+use crate::protocol::messages::Response;
+use crate::protocol::{Codec, Incoming, RequestReader, ResponseWriter};
+use crate::session::open::{self, Opened};
+use crate::session::{apply, spec, transact, validate};
+
+/// What a session needs of the process around it.
+pub struct Surroundings {
+    /// Where requests to the registry and to the brokers' controllers run.
+    pub runtime: Handle,
+    /// Told of the delivery that failed, which the session itself may notice late.
+    pub on_failure: Option<OnFailure>,
+}
+
+/// Takes the first delivery failure, on whatever thread notices it.
+pub type OnFailure = Box<dyn Fn(kafka::Error) + Send + Sync>;
+
+impl fmt::Debug for Surroundings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Surroundings").finish_non_exhaustive()
+    }
+}
+
+/// Answers requests until the input ends on a frame boundary.
+///
+/// `codec` is the one that the environment names; none: the first byte decides.
+pub fn serve<R: Read, W: Write>(
+    input: R,
+    mut output: W,
+    codec: Option<Codec>,
+    surroundings: &mut Surroundings,
+) -> anyhow::Result<()> {
+    let mut requests = RequestReader::new(input, codec);
+    while let Some(request) = requests.next()? {
+        let answer = match request {
+            Incoming::Spec(_) => Answer::Response(spec::spec().into()),
+            Incoming::Validate(request) => {
+                Answer::Response(validate::validate(&request, &surroundings.runtime)?.into())
+            }
+            Incoming::Apply(request) => {
+                Answer::Response(apply::apply(&request, &surroundings.runtime)?.into())
+            }
+            Incoming::Open(request) => Answer::Session(open::open(&request, surroundings)?),
+            other => bail!("{} came before open; expected spec, validate, apply or open", other.name()),
+        };
+        let codec = requests.codec().unwrap_or(Codec::Proto);
+        match answer {
+            Answer::Response(response) => ResponseWriter::new(&mut output, codec).send(&response)?,
+            Answer::Session(opened) => {
+                return transact::transact(opened, &mut requests, &mut ResponseWriter::new(output, codec));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What follows a request.
+enum Answer {
+    Response(Response),
+    Session(Opened),
+}

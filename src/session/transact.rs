@@ -1,0 +1,132 @@
+//! The transactions of an open session.
+//!
+//! ```text
+//! Opened -> Acknowledge -> ( Flush -> Store ... -> StartCommit -> Acknowledge ) ... -> end of input
+//! ```
+//!
+//! StartedCommit is sent only when every message of the transaction has been acknowledged.
+
+use std::io::{Read, Write};
+use std::time::Instant;
+
+use anyhow::{Context, anyhow, bail};
+
+use crate::encode::{Document, Fields, Scratch};
+use crate::protocol::messages::{Response, response};
+use crate::protocol::{Incoming, RequestReader, ResponseWriter, Store, Tuple};
+use crate::session::open::Opened;
+
+/// Answers Opened, then serves transactions until the input ends.
+pub(super) fn transact<R: Read, W: Write>(
+    mut opened: Opened,
+    requests: &mut RequestReader<R>,
+    responses: &mut ResponseWriter<W>,
+) -> anyhow::Result<()> {
+    let mut scratch = Scratch::default();
+    let mut stage = Stage::Opened;
+    let mut stored = 0_u64;
+
+    responses.send(&response::Opened::default().into())?;
+    loop {
+        if !requests.has_frame() {
+            // The read may wait: what is encoded should be under way meanwhile.
+            opened.outbox.hand_over()?;
+        }
+        let Some(request) = requests.next()? else {
+            if stored > 0 {
+                tracing::warn!(stored, "the input ended within a transaction, which is given up");
+            }
+            return Ok(());
+        };
+        let answer: Response = match (request, stage) {
+            (Incoming::Store(store), Stage::Flushed) => {
+                self::store(&store, &mut opened, &mut scratch)?;
+                stored += 1;
+                continue;
+            }
+            (Incoming::Flush(_), Stage::Opened | Stage::Acknowledged) => {
+                stage = Stage::Flushed;
+                response::Flushed::default().into()
+            }
+            (Incoming::StartCommit(_), Stage::Flushed) => {
+                let start = Instant::now();
+                let committed = opened.outbox.commit()?;
+                tracing::debug!(
+                    documents = stored,
+                    bytes = committed.bytes,
+                    milliseconds = start.elapsed().as_millis(),
+                    "every message of the transaction is acknowledged"
+                );
+                stored = 0;
+                stage = Stage::Committed;
+                response::StartedCommit::default().into()
+            }
+            (Incoming::Acknowledge(_), Stage::Opened | Stage::Committed) => {
+                stage = Stage::Acknowledged;
+                response::Acknowledged::default().into()
+            }
+            (Incoming::Load(load), _) => bail!(
+                "a load of binding {} came, though every binding was validated as delta updates, which are never loaded",
+                load.binding
+            ),
+            (request, stage) => bail!("{} came {}", request.name(), stage.describe()),
+        };
+        responses.send(&answer)?;
+    }
+}
+
+/// What the session has answered last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Opened,
+    Flushed,
+    Committed,
+    Acknowledged,
+}
+
+impl Stage {
+    fn describe(self) -> &'static str {
+        match self {
+            Self::Opened => "after opened: expected acknowledge or flush",
+            Self::Flushed => "after flushed: expected store or startCommit",
+            Self::Committed => "after startedCommit: expected acknowledge",
+            Self::Acknowledged => "after acknowledged: expected flush",
+        }
+    }
+}
+
+fn store(store: &Store<'_>, opened: &mut Opened, scratch: &mut Scratch) -> anyhow::Result<()> {
+    let Opened { bindings, outbox } = opened;
+    let binding =
+        usize::try_from(store.binding).ok().and_then(|index| bindings.get(index)).ok_or_else(|| {
+            anyhow!("a store names binding {}, but there {}", store.binding, bindings_there(bindings.len()))
+        })?;
+    let document = Document {
+        key: fields(store.key),
+        values: fields(store.values),
+        doc: store.doc,
+        delete: store.delete,
+    };
+    let (key, value) = outbox.buffers()?;
+    match binding.plan.encode(&document, scratch, key, value) {
+        Ok(has_value) => Ok(outbox.push(binding.topic_index, has_value)?),
+        Err(error) => {
+            outbox.abandon();
+            let key = binding.describe_key(&document, scratch);
+            Err(error).with_context(|| {
+                format!("binding {}, {}: encoding the document with {key}", store.binding, binding.describe())
+            })
+        }
+    }
+}
+
+fn fields(tuple: Tuple<'_>) -> Fields<'_> {
+    match tuple {
+        Tuple::Packed(bytes) => Fields::Packed(bytes),
+        Tuple::Json(text) => Fields::Json(text),
+    }
+}
+
+fn bindings_there(count: usize) -> String {
+    if count == 1 { "is 1 binding".to_owned() } else { format!("are {count} bindings") }
+}

@@ -1,0 +1,175 @@
+//! Validate: what may be selected of each collection, and whether the servers answer.
+
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use tokio::runtime::Handle;
+
+use crate::config::{EndpointConfig, MessageFormat, Resource};
+use crate::kafka;
+use crate::protocol::messages::response::{
+    Constraint, ConstraintType, ProjectionConstraint, Validated, ValidatedBinding,
+};
+use crate::protocol::messages::{flow, request};
+use crate::registry;
+use crate::session::binding;
+
+/// Answers Validate, having asked the brokers and the registry.
+pub(super) fn validate(request: &request::Validate, runtime: &Handle) -> anyhow::Result<Validated> {
+    let config = EndpointConfig::parse(&request.config_json)?;
+    let last = request.last_materialization.as_ref();
+    let bindings = request
+        .bindings
+        .iter()
+        .enumerate()
+        .map(|(index, binding)| {
+            validate_binding(&config, binding, last).with_context(|| format!("binding {index}"))
+        })
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    servers_answer(config, runtime)?;
+    Ok(Validated { bindings })
+}
+
+fn validate_binding(
+    config: &EndpointConfig,
+    binding: &request::ValidateBinding,
+    last: Option<&flow::MaterializationSpec>,
+) -> anyhow::Result<ValidatedBinding> {
+    let resource = Resource::parse(&binding.resource_config_json)?;
+    let collection = binding.collection.as_ref().ok_or_else(|| anyhow!("the request names no collection"))?;
+    if config.message_format == MessageFormat::Avro {
+        // A schema that cannot be mapped is better told now than when the task starts.
+        binding::shape(collection)?;
+    }
+    let selected = last.and_then(|last| selected_before(last, resource.topic.as_str()));
+    let constraints: Vec<_> = collection
+        .projections
+        .iter()
+        .map(|projection| (projection.field.clone(), constraint(projection, selected)))
+        .collect();
+    Ok(ValidatedBinding {
+        constraints: constraints.iter().cloned().collect(),
+        projection_constraints: constraints
+            .into_iter()
+            .map(|(field, constraint)| ProjectionConstraint { field, constraint: Some(constraint) })
+            .collect(),
+        resource_path: vec![resource.topic.to_string()],
+        delta_updates: true,
+        ser_policy: Some(SER_POLICY),
+        ..Default::default()
+    })
+}
+
+/// The field selection of the binding that had this topic in the last specification.
+fn selected_before<'a>(last: &'a flow::MaterializationSpec, topic: &str) -> Option<&'a flow::FieldSelection> {
+    let of_topic = |binding: &&flow::Binding| matches!(&binding.resource_path[..], [path] if path == topic);
+    last.bindings.iter().find(of_topic)?.field_selection.as_ref()
+}
+
+/// The rows of reference `messages.md`, "Validate"; the last one that fits holds.
+fn constraint(projection: &flow::Projection, selected: Option<&flow::FieldSelection>) -> Constraint {
+    let field = &projection.field;
+    let was_selected = selected.is_some_and(|s| s.values.contains(field) || s.document == *field);
+    let (r#type, reason) = if was_selected {
+        (ConstraintType::LocationRecommended, "This location is part of the current materialization")
+    } else if projection.is_primary_key {
+        (ConstraintType::LocationRecommended, "The location is part of the collection's key")
+    } else if projection.ptr.is_empty() {
+        (ConstraintType::FieldOptional, "The root document is usually not needed beside the selected fields")
+    } else if field == "flow_published_at" || is_top_level(&projection.ptr) {
+        (ConstraintType::LocationRecommended, "Top-level locations are usually materialized")
+    } else {
+        (ConstraintType::FieldOptional, "Nested locations can be materialized where they are wanted")
+    };
+    Constraint { r#type: r#type.into(), reason: reason.to_owned(), ..Default::default() }
+}
+
+fn is_top_level(pointer: &str) -> bool {
+    pointer.strip_prefix('/').is_some_and(|name| !name.is_empty() && !name.contains('/'))
+}
+
+/// Asks the brokers and, where one is configured, the registry, both at once.
+fn servers_answer(config: EndpointConfig, runtime: &Handle) -> anyhow::Result<()> {
+    runtime.block_on(async {
+        let registry = config.schema_registry.as_ref().map(registry::Client::new).transpose()?;
+        let brokers = tokio::task::spawn_blocking(move || kafka::probe(&config, TIME_LIMIT));
+        let registry = async {
+            match registry {
+                Some(client) => client.check(TIME_LIMIT).await,
+                None => Ok(()),
+            }
+        };
+        let (brokers, registry) = tokio::join!(brokers, registry);
+        let brokers = brokers.context("asking the brokers")?;
+        match (brokers, registry) {
+            (Ok(()), Ok(())) => Ok(()),
+            (Err(brokers), Ok(())) => Err(brokers.into()),
+            (Ok(()), Err(registry)) => Err(registry.into()),
+            (Err(brokers), Err(registry)) => Err(anyhow!("{brokers}; and {registry}")),
+        }
+    })
+}
+
+/// How long either server may take to answer.
+const TIME_LIMIT: Duration = Duration::from_secs(10);
+
+const SER_POLICY: flow::SerPolicy = flow::SerPolicy {
+    str_truncate_after: 65_536,
+    nested_obj_truncate_after: 1_000,
+    array_truncate_after: 1_000,
+};
+
+#[cfg(test)]
+mod tests {
+    use ConstraintType::{FieldOptional, LocationRecommended};
+
+    use super::*;
+
+    fn projection(field: &str, ptr: &str, is_primary_key: bool) -> flow::Projection {
+        flow::Projection { field: field.into(), ptr: ptr.into(), is_primary_key, ..Default::default() }
+    }
+
+    fn kind(projection: &flow::Projection, selected: Option<&flow::FieldSelection>) -> ConstraintType {
+        let constraint = constraint(projection, selected);
+        assert!(!constraint.reason.is_empty());
+        constraint.r#type()
+    }
+
+    #[test]
+    fn each_row_of_the_table() {
+        let rows = [
+            (projection("a/id", "/a/id", true), LocationRecommended),
+            (projection("flow_document", "", false), FieldOptional),
+            (projection("flow_published_at", "/_meta/uuid", false), LocationRecommended),
+            (projection("x", "/x", false), LocationRecommended),
+            (projection("x~1y", "/x~1y", false), LocationRecommended),
+            (projection("x/y", "/x/y", false), FieldOptional),
+            (projection("mine", "/x/y/z", false), FieldOptional),
+        ];
+        for (projection, expected) in rows {
+            assert_eq!(kind(&projection, None), expected, "{}", projection.field);
+        }
+    }
+
+    #[test]
+    fn what_was_selected_before_is_recommended() {
+        let selection = flow::FieldSelection {
+            values: vec!["x/y".into()],
+            document: "flow_document".into(),
+            ..Default::default()
+        };
+        let last = flow::MaterializationSpec {
+            bindings: vec![flow::Binding {
+                resource_path: vec!["orders".into()],
+                field_selection: Some(selection),
+                ..Default::default()
+            }],
+            ..Default::default()
+        };
+        let selected = selected_before(&last, "orders");
+        assert_eq!(kind(&projection("x/y", "/x/y", false), selected), LocationRecommended);
+        assert_eq!(kind(&projection("flow_document", "", false), selected), LocationRecommended);
+        assert_eq!(kind(&projection("x/z", "/x/z", false), selected), FieldOptional);
+        assert!(selected_before(&last, "payments").is_none(), "another topic's selection does not count");
+    }
+}
