@@ -1,5 +1,8 @@
 //! The brokers and the registry of a preview: embedded ones by default, or the configuration's own.
 
+use std::panic::resume_unwind;
+use std::thread;
+
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
 
@@ -57,10 +60,20 @@ impl Servers {
     /// Makes topics that the connector cannot make itself, as the embedded brokers know no admin requests.
     pub(super) fn make_topics(&self, topics: &[String]) -> Result<(), Error> {
         let Some(cluster) = &self.cluster else { return Ok(()) };
-        for topic in topics {
-            cluster.create_topic(topic, self.endpoint.topic_partitions)?;
-        }
-        Ok(())
+        let partitions = self.endpoint.topic_partitions;
+        // The mock's thread takes its orders about once a second, all those that are there.
+        topics.chunks(AT_ONCE).try_for_each(|topics| {
+            thread::scope(|scope| {
+                let made: Vec<_> = topics
+                    .iter()
+                    .map(|topic| scope.spawn(move || cluster.create_topic(topic, partitions)))
+                    .collect();
+                made.into_iter().try_for_each(|made| match made.join() {
+                    Ok(made) => Ok(made?),
+                    Err(panic) => resume_unwind(panic),
+                })
+            })
+        })
     }
 
     /// Begins to read topics: embedded ones from the beginning, others from their present ends.
@@ -69,6 +82,9 @@ impl Servers {
         Ok(Consumer::open(&self.endpoint, topics, start)?)
     }
 }
+
+/// Topics that are made at the same time, with a thread for each.
+const AT_ONCE: usize = 50;
 
 /// The topics of bindings, given by their resources, each once.
 pub(super) fn topics<'a>(
