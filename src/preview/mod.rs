@@ -135,6 +135,7 @@ fn preview(args: &Args) -> Result<(), Error> {
     let codec = args.codec.map(Codec::from);
     let launch = Launch::new(&task.endpoint, codec);
     let (task, topics) = prepare(&launch, task, &servers)?;
+    runtime.block_on(servers.number_schemas(&task.spec))?;
     let mut reader = Reader::start(servers.read(&topics)?, servers.are_embedded())?;
     sessions::run(&launch, &task, task.transactions(fixture), &args.sessions, &mut reader)?;
     let stores = reader.written();

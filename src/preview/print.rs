@@ -281,11 +281,11 @@ mod tests {
         ];
         let expected = "\
 topic   partition  offset  key                   value
-orders          0       0  {\"id\":1}              {\"id\":1,\"na…
+orders          0       0  {\"id\":1}              {\"id\":1,\"n…
 orders          0      10  {\"id\":22}             -
 st              0       0  {\"warehouse\":\"a nam…  1
 
-3 messages in 2 topics, 114 bytes of keys and values, 1.3 s
+3 messages in 2 topics, 121 bytes of keys and values, 1.3 s
 ";
         assert_eq!(printed(60, &records), expected);
         assert!(printed(200, &records).contains(r#""note":"a long text that does not fit"}"#));

@@ -10,7 +10,10 @@ use super::error::Error;
 use crate::config::{EndpointConfig, Resource};
 use crate::kafka::mock::Cluster;
 use crate::kafka::{Consumer, Start};
+use crate::protocol::messages::flow;
+use crate::registry::Client;
 use crate::registry::memory::{Options, Registry};
+use crate::session;
 
 /// The servers that a preview talks to. Embedded ones go with this value.
 pub(super) struct Servers {
@@ -19,13 +22,13 @@ pub(super) struct Servers {
     /// The same, checked.
     pub(super) endpoint: EndpointConfig,
     cluster: Option<Cluster>,
-    _registry: Option<Registry>,
+    registry: Option<Registry>,
 }
 
 impl Servers {
     /// The servers that the configuration names.
     pub(super) fn live(config: &Value) -> Result<Self, Error> {
-        Ok(Self { config: config.clone(), endpoint: parse(config)?, cluster: None, _registry: None })
+        Ok(Self { config: config.clone(), endpoint: parse(config)?, cluster: None, registry: None })
     }
 
     /// A mock cluster and, where Avro or the configuration calls for one, a registry, in this process.
@@ -49,7 +52,7 @@ impl Servers {
             members.remove("tls");
         }
         let endpoint = parse(&config)?;
-        Ok(Self { config, endpoint, cluster: Some(cluster), _registry: registry })
+        Ok(Self { config, endpoint, cluster: Some(cluster), registry })
     }
 
     /// Whether they are embedded.
@@ -74,6 +77,19 @@ impl Servers {
                 })
             })
         })
+    }
+
+    /// Registers a task's schemas with the embedded registry one after the other, so that they have the
+    /// same numbers in each run: the connector registers several at once, and keys begin with a number, so
+    /// partitions depend on it.
+    pub(super) async fn number_schemas(&self, task: &flow::MaterializationSpec) -> Result<(), Error> {
+        let Some(registry) = &self.registry else { return Ok(()) };
+        let client = Client::new(&registry.config())?;
+        // What is wrong with a schema is for the connector to tell.
+        for pair in session::subjects(task).unwrap_or_default() {
+            client.register(&[pair]).await?;
+        }
+        Ok(())
     }
 
     /// Begins to read topics: embedded ones from the beginning, others from their present ends.
