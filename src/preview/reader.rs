@@ -271,9 +271,9 @@ fn missing(read: u64, written: u64, patience: Duration) -> Error {
     Error::Missing { read, written, seconds: patience.as_secs() }
 }
 
-/// Bytes of Stores that may be unread: messages may be larger than their Stores, and a batch is dropped
-/// as a whole, so it stays well below the brokers' 5 MiB.
-const WAVE_BYTES: usize = 2 << 20;
+/// Bytes of messages that may be unread, as far as they can be told from their Stores. A batch is dropped
+/// as a whole, and may be as large as 1 MB, so it stays that much below the brokers' 5 MiB.
+const WAVE_BYTES: usize = 4 << 20;
 /// Stores that may be unread; a batch may hold a single message.
 const WAVE_MESSAGES: u64 = 20_000;
 /// How long to wait when nothing arrives.
