@@ -26,6 +26,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 pub use binding::BindingInfo;
+pub(crate) use open::subjects;
 pub use serve::{Surroundings, serve};
 
 use crate::kafka;

@@ -4,7 +4,7 @@ use anyhow::{Context, anyhow};
 
 use crate::config::{EndpointConfig, SchemaRegistry};
 use crate::kafka::{Outbox, Topic};
-use crate::protocol::messages::request;
+use crate::protocol::messages::{flow, request};
 use crate::registry;
 use crate::session::binding::{BindingInfo, Draft};
 use crate::session::serve::Surroundings;
@@ -20,10 +20,7 @@ pub(super) struct Opened {
 pub(super) fn open(request: &request::Open, surroundings: &mut Surroundings) -> anyhow::Result<Opened> {
     let spec = request.materialization.as_ref().ok_or_else(|| anyhow!("Open carries no materialization"))?;
     let config = EndpointConfig::parse(&spec.config_json)?;
-    let mut drafts = Vec::with_capacity(spec.bindings.len());
-    for (index, binding) in spec.bindings.iter().enumerate() {
-        drafts.push(Draft::new(&config, binding).with_context(|| format!("binding {index}"))?);
-    }
+    let drafts = drafts(&config, spec)?;
 
     // The registry answers while the brokers are asked for the topics.
     let subjects: Vec<_> = drafts.iter().flat_map(Draft::subjects).collect();
@@ -58,6 +55,21 @@ pub(super) fn open(request: &request::Open, surroundings: &mut Surroundings) -> 
         "opened"
     );
     Ok(Opened { bindings, outbox })
+}
+
+/// Subject and text of the schemas that Open registers, in the order of the bindings; of each its key's, then
+/// its value's. There are none where messages are JSON.
+pub(crate) fn subjects(spec: &flow::MaterializationSpec) -> anyhow::Result<Vec<(String, String)>> {
+    let config = EndpointConfig::parse(&spec.config_json)?;
+    Ok(drafts(&config, spec)?.iter().flat_map(Draft::subjects).collect())
+}
+
+fn drafts(config: &EndpointConfig, spec: &flow::MaterializationSpec) -> anyhow::Result<Vec<Draft>> {
+    let mut drafts = Vec::with_capacity(spec.bindings.len());
+    for (index, binding) in spec.bindings.iter().enumerate() {
+        drafts.push(Draft::new(config, binding).with_context(|| format!("binding {index}"))?);
+    }
+    Ok(drafts)
 }
 
 async fn register(
