@@ -56,7 +56,10 @@ struct Args {
     compression: String,
     #[arg(long, default_value_t = 6)]
     partitions: i32,
-    /// Brokers that run already and have the topic, instead of librdkafka's mock in a process of its own.
+    /// The configuration's `advanced` object, as JSON.
+    #[arg(long, default_value = "{}")]
+    advanced: String,
+    /// Brokers that run already, instead of librdkafka's mock in a process of its own.
     #[arg(long)]
     bootstrap: Option<String>,
     /// What cargo passes to benches.
@@ -104,12 +107,19 @@ fn measure(args: &Args) {
         "bootstrap_servers": bootstrap,
         "message_format": if matches!(args.format, Format::Json) { "JSON" } else { "Avro" },
         "compression": args.compression,
+        "topic_partitions": args.partitions,
+        "topic_replication_factor": 1,
+        "advanced": serde_json::from_str::<Value>(&args.advanced).expect("--advanced is JSON"),
     });
     if matches!(args.format, Format::Avro) {
         config["schema_registry"] = json!({ "endpoint": registry.url().to_string() });
     }
 
     let task = build(&specification(args.scenario).to_string(), &config);
+    if args.bootstrap.is_some() {
+        // The mock makes its topic itself.
+        runtime::apply(&task);
+    }
     let documents = if args.test { 20_000 } else { args.documents };
     let distinct = documents.min(match args.scenario {
         Scenario::Payload64k => 500,
