@@ -23,7 +23,7 @@ use tracing::{info, warn};
 
 use super::admin::{describe, is_unknown_topic, smallest_batch_limit};
 use super::chunks::Chunks;
-use super::client::{Client, Code, Kind, RawMessage, TopicHandle, c_name, partition_of};
+use super::client::{Client, Code, Detached, Kind, RawMessage, TopicHandle, c_name, partition_of};
 use super::delivery::{self, fatal_remedy, tag};
 use super::error::{Error, remedy, shown};
 use super::ledger::{AckTracker, TopicName};
@@ -144,7 +144,7 @@ impl Outbox {
         let start = |batch_bytes| {
             let mut settings = producer_settings(config, batch_bytes);
             adjust(&mut settings);
-            Client::new(Kind::Producer, &settings)
+            Detached::new(Kind::Producer, &settings)
         };
         let mut names: Vec<TopicName> = Vec::new();
         let mut places = Vec::with_capacity(topics.len());
@@ -172,7 +172,7 @@ impl Outbox {
             partitions = partitions_of(&client, brokers, &names)?;
         }
 
-        let client = Arc::new(client);
+        let client = Arc::new(client.attach());
         let lanes = names
             .iter()
             .zip(partitions)
