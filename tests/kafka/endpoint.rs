@@ -237,6 +237,20 @@ pub fn transaction<'a>(documents: impl IntoIterator<Item = (usize, &'a Value)>) 
     documents.into_iter().map(line).collect::<String>() + "{\"commit\":true}\n"
 }
 
+/// `length` letters that hardly compress, others for each `seed`.
+pub fn letters(seed: u32, length: usize) -> String {
+    let mut state = u64::from(seed) + 0x9e37_79b9_7f4a_7c15;
+    let letter = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        char::from(LETTERS[usize::try_from(state >> 58).expect("six bits")])
+    };
+    std::iter::repeat_with(letter).take(length).collect()
+}
+
+const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+-";
+
 /// Asserts that a message has these parts, one after the other.
 pub fn assert_says(message: &str, parts: &[&str]) {
     let mut rest = message;

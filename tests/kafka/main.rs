@@ -16,6 +16,7 @@ mod broker;
 mod end_to_end;
 mod endpoint;
 mod failures;
+mod landed;
 mod logins;
 mod validate;
 mod webhooks;
