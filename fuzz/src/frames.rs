@@ -124,6 +124,8 @@ fn is_stricter(fault: &Fault, frame: &[u8]) -> bool {
         Fault::Several { .. } | Fault::Empty { .. } => true,
         // serde reads an array as the fields of a message in their order, which protobuf's JSON mapping does not.
         Fault::Json { .. } => frame.contains(&b'['),
+        // serde takes any text for a tuple.
+        Fault::Member { member: "key" | "values", expected: "an array" } => true,
         _ => false,
     }
 }
