@@ -83,7 +83,10 @@ fn lines(stream: &[u8]) {
     for line in stream[..ends].split(|byte| *byte == b'\n') {
         let is_blank = line.iter().all(|byte| b" \t\r".contains(byte));
         if !is_blank {
-            let theirs = serde_json::from_slice::<Request>(line).map_err(|error| error.to_string());
+            // As a text first: what serde_json passes over need not be UTF-8 for it.
+            let theirs = std::str::from_utf8(line).map_err(|error| error.to_string());
+            let theirs =
+                theirs.and_then(|line| serde_json::from_str(line).map_err(|error| error.to_string()));
             compare(&[line, b"\n"].concat(), Codec::Json, theirs);
         }
     }
@@ -102,8 +105,7 @@ fn compare(frame: &[u8], codec: Codec, theirs: Result<Request, String>) {
             written_and_read(&theirs, &ours, codec);
         }
         (Ok(Some(Incoming::Store(_))), Err(theirs)) => {
-            // Passed over without a look at its type, since nothing asks for it.
-            assert!(theirs.contains("Request.internal"), "read, expected: {theirs}");
+            assert!(is_looser(&theirs, frame), "read, expected: {theirs}");
         }
         (Ok(ours), Err(theirs)) => panic!("read {ours:?}, expected: {theirs}"),
         (Ok(None), Ok(_)) => panic!("a frame gave nothing"),
@@ -113,6 +115,15 @@ fn compare(frame: &[u8], codec: Codec, theirs: Result<Request, String>) {
         (Err(Error::Malformed { .. }), Err(_)) => {}
         (Err(error), _) => panic!("a whole frame: {error}"),
     }
+}
+
+/// Where the connector reads a Store that prost or serde refuse.
+fn is_looser(theirs: &str, frame: &[u8]) -> bool {
+    // Nothing asks for it, so it is passed over without a look at its type.
+    let is_internal = theirs.contains("Request.internal");
+    // A name that stands for no text is like none that is known.
+    let is_surrogate = theirs.contains("surrogate") || theirs.contains("hex escape");
+    is_internal || is_surrogate && frame.windows(3).any(|three| three.eq_ignore_ascii_case(b"\\ud"))
 }
 
 /// Where the connector refuses what protobuf or serde permit.

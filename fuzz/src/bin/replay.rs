@@ -134,3 +134,33 @@ fn write_seeds() -> io::Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_corpora_hold_the_seeds_as_they_are_made() {
+        for target in TARGETS {
+            for (name, data) in (target.seeds)() {
+                let path = folder(&target).join(name);
+                assert_eq!(
+                    fs::read(&path).ok(),
+                    Some(data),
+                    "{}: write it with replay --seeds",
+                    path.display()
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_crash_is_reported_and_its_input_kept() {
+        let target = Target { name: "test", run: |data| assert!(data != b"bad"), seeds: Vec::new };
+        run(&target, b"good").expect("it holds");
+        let error = run(&target, b"bad").expect_err("it does not hold").to_string();
+        let path = error.rsplit(' ').next().expect("the path comes last");
+        assert_eq!(fs::read(path).expect("it was kept"), b"bad");
+        fs::remove_dir_all(Path::new(path).parent().expect("its folder")).expect("it was there");
+    }
+}
