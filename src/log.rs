@@ -70,7 +70,8 @@ impl Write for Stderr {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let closed = closed();
         if !*closed {
-            io::stderr().lock().write_all(line)?;
+            // That stderr is gone is no reason to stop; told of it, the subscriber would print to stderr and panic.
+            let _gone = io::stderr().lock().write_all(line);
         }
         Ok(line.len())
     }

@@ -5,6 +5,7 @@
 mod common;
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -306,6 +307,24 @@ fn a_closed_stdout_is_an_error() {
     let ended = connector.wait();
     assert_eq!(ended.status, Some(1));
     assert!(ended.message().starts_with("writing flushed: "), "{}", ended.stderr);
+}
+
+/// Whoever reads the logs may be gone before the runtime is.
+#[test]
+fn a_closed_stderr_is_no_error() {
+    let open = json!({"open": {"materialization": {
+        "name": "acme/task",
+        "config": {"bootstrap_servers": "127.0.0.1:1", "message_format": "JSON"},
+        "bindings": [],
+    }}});
+    let mut child = common::runtime::command(None).spawn().unwrap();
+    drop(child.stderr.take());
+    let start = Instant::now();
+    writeln!(child.stdin.take().unwrap(), "{open}").unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "{\"opened\":{}}\n");
+    assert_eq!(output.status.code(), Some(0));
+    assert!(start.elapsed() < Duration::from_secs(1), "without bindings there is nothing to ask the brokers");
 }
 
 /// The session waits for its next request when the brokers go away, and must not wait for ever.

@@ -197,6 +197,9 @@ pub(super) fn smallest_batch_limit(
     topics: &[&str],
     timeout: Duration,
 ) -> Option<usize> {
+    if topics.is_empty() {
+        return None;
+    }
     let asked = Question::new(client, brokers, "asking for max.message.bytes", timeout);
     asked.describe_configs(topics).ok()?;
     let answer = match asked.answer(sys::RD_KAFKA_EVENT_DESCRIBECONFIGS_RESULT) {

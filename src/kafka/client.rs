@@ -311,6 +311,10 @@ impl Report<'_> {
         self.0.key_len + self.0.len
     }
 
+    pub(super) fn key_len(&self) -> usize {
+        self.0.key_len
+    }
+
     pub(super) fn partition(&self) -> i32 {
         self.0.partition
     }

@@ -320,9 +320,11 @@ impl Outbox {
         }
         let count = self.entries.len() as u64;
         let most = self.limits.in_flight_messages;
+        // librdkafka copies keys; values are counted where they are written.
+        let keys = self.key_mark;
         self.ledger.wait(|state| {
             let due = state.due();
-            (due == 0 || due + count <= most).then_some(())
+            (due == 0 || (due + count <= most && state.chunks.has_room(keys))).then_some(())
         })?;
         for lane in 0..self.touched.len() {
             let (place, partition) = self.touched[lane];
@@ -379,6 +381,7 @@ impl Outbox {
         let lanes = &mut self.topics[place];
         let lane = &mut lanes.lanes[usize::try_from(partition).expect("partitions count from 0")];
         self.scratch.clear();
+        let mut keys = 0;
         let mut next = std::mem::replace(lane, EMPTY).first;
         while let Some(entry) = self.entries.get(next as usize) {
             let key = &self.keys[entry.key_start..entry.key_start + entry.key_len];
@@ -393,9 +396,10 @@ impl Outbox {
                 offset: 0,
                 _private: std::ptr::without_provenance_mut(entry.tag),
             });
+            keys += entry.key_len;
             next = entry.next;
         }
-        self.ledger.produce([(place, self.scratch.len() as u64)]);
+        self.ledger.produce(place, self.scratch.len() as u64, keys);
         let mut start = 0;
         while start < self.scratch.len() {
             let seen = self.ledger.lock().returned;
