@@ -62,12 +62,9 @@ struct Args {
     /// Brokers that run already, instead of librdkafka's mock in a process of its own.
     #[arg(long)]
     bootstrap: Option<String>,
-    /// What cargo passes to benches.
+    /// What `cargo bench` passes; without it a short run shows that all works.
     #[arg(long, hide = true)]
     bench: bool,
-    /// A short run that shows that all works.
-    #[arg(long, hide = true)]
-    test: bool,
     /// Be the brokers: the topic and its partitions.
     #[arg(long, hide = true, num_args = 2)]
     broker: Option<Vec<String>>,
@@ -120,7 +117,7 @@ fn measure(args: &Args) {
         // The mock makes its topic itself.
         runtime::apply(&task);
     }
-    let documents = if args.test { 20_000 } else { args.documents };
+    let documents = if args.bench { args.documents } else { 20_000 };
     let distinct = documents.min(match args.scenario {
         Scenario::Payload64k => 500,
         _ => 10_000,

@@ -229,11 +229,9 @@ fn nothing_of_a_large_fixture_is_lost() {
 
     assert_eq!(previewed.status, Some(0), "{}", previewed.stderr);
     let mut ids = Vec::new();
-    let mut offsets = 0;
-    for line in previewed.stdout.lines() {
+    for (offset, line) in previewed.stdout.lines().enumerate() {
         let message: Value = serde_json::from_str(line).unwrap();
-        assert_eq!(message["offset"], offsets);
-        offsets += 1;
+        assert_eq!(message["offset"], offset);
         ids.push(message["key"]["id"].as_u64().unwrap());
     }
     // One partition, and within a transaction documents come in the order of their keys.

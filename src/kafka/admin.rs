@@ -306,16 +306,21 @@ impl<'a> Question<'a> {
             None if Instant::now() < self.deadline => {
                 (0, "every connection was closed without a reason".to_owned())
             }
-            None => (0, format!("nothing came within {:.1} s", self.timeout.as_secs_f64())),
+            None => (0, self.nothing_came()),
         };
         let remedy = connection_remedy(code, &reason);
         Error::Unreachable { doing: self.doing.to_owned(), brokers: self.brokers.to_owned(), reason, remedy }
     }
 
+    fn nothing_came(&self) -> String {
+        format!("nothing came within {:.1} s", self.timeout.as_secs_f64())
+    }
+
     /// The error for an answer that is a refusal as a whole.
     fn refused(&self, code: Code, text: &str) -> Error {
         if code.is(Name::RD_KAFKA_RESP_ERR__TIMED_OUT) {
-            return self.unreachable(Some((code, text.to_owned())));
+            // librdkafka's words tell what it had in mind to do next.
+            return self.unreachable(Some((code, self.nothing_came())));
         }
         Error::Unreachable {
             doing: self.doing.to_owned(),

@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 use std::ffi::c_void;
 use std::ptr::{NonNull, null, null_mut};
 use std::sync::Arc;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rdkafka_sys as sys;
 use rdkafka_sys::rd_kafka_resp_err_t as Name;
@@ -154,8 +155,21 @@ impl Consumer {
         Ok(())
     }
 
-    /// The ends of partitions, asked of each broker in one request.
+    /// The ends of partitions.
     fn ends_of(&self, partitions: &[(String, i32)]) -> Result<Vec<i64>, Error> {
+        let since = Instant::now();
+        loop {
+            match self.ask_ends(partitions) {
+                Ok(ends) => return Ok(ends),
+                // As after a topic's creation; the client asks for its leaders anew.
+                Err((_, code)) if is_unsettled(code) && since.elapsed() < WITHIN => thread::sleep(UNSETTLED),
+                Err((topic, code)) => return Err(read_error(&topic, code, "")),
+            }
+        }
+    }
+
+    /// Asks each broker in one request. An error comes with the topic, or all of them.
+    fn ask_ends(&self, partitions: &[(String, i32)]) -> Result<Vec<i64>, (String, Code)> {
         let names = || {
             let names: BTreeSet<&str> = partitions.iter().map(|(topic, _)| &topic[..]).collect();
             names.into_iter().collect::<Vec<_>>().join(", ")
@@ -163,34 +177,47 @@ impl Consumer {
         if partitions.is_empty() {
             return Ok(Vec::new());
         }
-        let list = PartitionList::new(partitions)?;
+        let list = PartitionList::new(partitions);
         // SAFETY: client and list are live; the offsets of the list are written.
         let code = Code(unsafe {
             rd_kafka_offsets_for_times(self.client.as_ptr(), list.0.as_ptr(), millis(WITHIN))
         });
         if code.0 != 0 {
-            return Err(read_error(&names(), code, ""));
+            return Err((names(), code));
         }
         let ends = list.offsets().zip(partitions);
-        ends.map(
-            |((end, code), (topic, _))| if code.0 == 0 { Ok(end) } else { Err(read_error(topic, code, "")) },
-        )
-        .collect()
+        ends.map(|((end, code), (topic, _))| if code.0 == 0 { Ok(end) } else { Err((topic.clone(), code)) })
+            .collect()
     }
+}
+
+/// Whether a partition's leader is not known yet, or not any more.
+fn is_unsettled(code: Code) -> bool {
+    [
+        Name::RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION,
+        Name::RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE,
+        Name::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART,
+        Name::RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION,
+        Name::RD_KAFKA_RESP_ERR_FENCED_LEADER_EPOCH,
+        Name::RD_KAFKA_RESP_ERR_UNKNOWN_LEADER_EPOCH,
+        Name::RD_KAFKA_RESP_ERR__TRANSPORT,
+    ]
+    .into_iter()
+    .any(|name| code.is(name))
 }
 
 /// Partitions whose ends are asked for.
 struct PartitionList(NonNull<sys::rd_kafka_topic_partition_list_t>);
 
 impl PartitionList {
-    fn new(partitions: &[(String, i32)]) -> Result<Self, Error> {
+    fn new(partitions: &[(String, i32)]) -> Self {
         let count = i32::try_from(partitions.len()).unwrap_or(i32::MAX);
         // SAFETY: no precondition; the count is but the size at the beginning.
         let list = NonNull::new(unsafe { sys::rd_kafka_topic_partition_list_new(count) })
             .map(Self)
             .expect("librdkafka ends the process when memory is short");
         for (topic, partition) in partitions {
-            let name = c_name(topic)?;
+            let name = c_name(topic).expect("the topic was described by this name");
             // SAFETY: list and name are live, the name is copied; the new element is live until the next one.
             unsafe {
                 let added =
@@ -198,7 +225,7 @@ impl PartitionList {
                 (*added).offset = i64::from(sys::RD_KAFKA_OFFSET_END);
             }
         }
-        Ok(list)
+        list
     }
 
     /// Offset and error of each partition, in the order given.
@@ -322,3 +349,6 @@ unsafe extern "C" {
 }
 
 const WITHIN: Duration = Duration::from_secs(10);
+
+/// How long to wait for a leader before asking again.
+const UNSETTLED: Duration = Duration::from_millis(100);

@@ -205,7 +205,7 @@ impl Connector {
         if status.success() {
             // An error that did no harm has still to be told.
             if let Some(last) = last {
-                eprintln!("connector: ERROR {last}");
+                super::tell(&format!("connector: ERROR {last}"));
             }
             return Ok(());
         }

@@ -201,7 +201,7 @@ fn nameless_file() -> io::Result<File> {
             }
             // Another preview is between these two steps.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                number = number.wrapping_add(0x0100_0193)
+                number = number.wrapping_add(0x0100_0193);
             }
             Err(error) => return Err(error),
         }

@@ -22,7 +22,7 @@ mod sessions;
 pub mod task;
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -106,7 +106,7 @@ pub fn run(args: &Args) -> ExitCode {
         // Whoever read the output has seen enough.
         Err(Error::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
+            tell(&format!("error: {error}"));
             ExitCode::FAILURE
         }
     }
@@ -155,7 +155,7 @@ fn preview(args: &Args) -> Result<(), Error> {
         Output::Table => print::table(output, landed, &decoder, print::width(), summary)?,
         Output::Jsonl => {
             print::jsonl(output, landed, &decoder)?;
-            eprintln!("{}", summary.line());
+            tell(&summary.line());
         }
     }
     // Real brokers may have messages of others.
@@ -181,7 +181,7 @@ fn prepare(launch: &Launch, mut task: Task, servers: &Servers) -> Result<(BuiltT
     let applied = connector.apply(&task.spec)?;
     connector.end()?;
     for action in applied.action_description.lines() {
-        eprintln!("{action}");
+        tell(action);
     }
     Ok((task, topics))
 }
@@ -196,6 +196,11 @@ fn open(path: &PathBuf) -> Result<Fixture<Box<dyn BufRead>>, Error> {
         Ok(file) => Ok(Fixture::new(name, Box::new(BufReader::with_capacity(BUFFER, file)))),
         Err(source) => Err(Error::OpenFixture { path: name, source }),
     }
+}
+
+/// Writes a line to stderr. There is nobody left to tell that it is gone.
+fn tell(line: &str) {
+    let _gone = writeln!(io::stderr(), "{line}");
 }
 
 impl From<CodecName> for Codec {

@@ -290,7 +290,7 @@ mod tests {
     /// Partitions `a`/0 and `a`/1, and what a test puts there.
     struct Channel {
         records: Receiver<Record>,
-        ends: Arc<Mutex<(i64, i64)>>,
+        ends: Ends,
     }
 
     impl Messages for Channel {
@@ -316,7 +316,9 @@ mod tests {
         Record { topic, partition, offset, timestamp: None, key: None, value: None, headers: Vec::new() }
     }
 
-    fn start(embedded: bool, ends: (i64, i64)) -> (Reader, Sender<Record>, Arc<Mutex<(i64, i64)>>) {
+    type Ends = Arc<Mutex<(i64, i64)>>;
+
+    fn start(embedded: bool, ends: (i64, i64)) -> (Reader, Sender<Record>, Ends) {
         let (sender, records) = channel();
         let ends = Arc::new(Mutex::new(ends));
         let messages = Channel { records, ends: Arc::clone(&ends) };

@@ -1,7 +1,9 @@
 //! The brokers and the registry of a preview: embedded ones by default, or the configuration's own.
 
-use std::panic::resume_unwind;
+use std::net::TcpStream;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
@@ -64,18 +66,21 @@ impl Servers {
     pub(super) fn make_topics(&self, topics: &[String]) -> Result<(), Error> {
         let Some(cluster) = &self.cluster else { return Ok(()) };
         let partitions = self.endpoint.topic_partitions;
-        // The mock's thread takes its orders about once a second, all those that are there.
-        topics.chunks(AT_ONCE).try_for_each(|topics| {
-            thread::scope(|scope| {
-                let made: Vec<_> = topics
-                    .iter()
-                    .map(|topic| scope.spawn(move || cluster.create_topic(topic, partitions)))
-                    .collect();
-                made.into_iter().try_for_each(|made| match made.join() {
-                    Ok(made) => Ok(made?),
-                    Err(panic) => resume_unwind(panic),
-                })
-            })
+        let brokers = cluster.bootstrap_servers();
+        let (done, finished) = mpsc::channel::<()>();
+        thread::scope(|scope| {
+            // The mock's thread looks for orders about once a second, or when somebody knocks.
+            scope.spawn(move || {
+                while finished.recv_timeout(Duration::from_millis(1)) == Err(RecvTimeoutError::Timeout) {
+                    let _refused = TcpStream::connect(&brokers);
+                }
+            });
+            let made = topics.iter().try_for_each(|topic| {
+                cluster.create_topic(topic, partitions)?;
+                cluster.keep_newest_readable(topic, partitions)
+            });
+            drop(done);
+            Ok(made?)
         })
     }
 
@@ -98,9 +103,6 @@ impl Servers {
         Ok(Consumer::open(&self.endpoint, topics, start)?)
     }
 }
-
-/// Topics that are made at the same time, with a thread for each.
-const AT_ONCE: usize = 50;
 
 /// The topics of bindings, given by their resources, each once.
 pub(super) fn topics<'a>(

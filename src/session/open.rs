@@ -30,10 +30,18 @@ pub(super) fn open(request: &request::Open, surroundings: &mut Surroundings) -> 
         .filter(|_| !subjects.is_empty())
         .map(|registry| surroundings.runtime.spawn(register(registry, subjects)));
 
-    let topics = Topics::of(&drafts);
+    // One for each binding: the outbox counts as the session does, and shares what is one topic.
+    let topics = drafts
+        .iter()
+        .enumerate()
+        .map(|(index, draft)| Topic {
+            name: draft.topic().to_owned(),
+            owner: format!("binding {index}, collection {}", draft.collection()),
+        })
+        .collect();
     // A process opens at most once.
     let on_failure = surroundings.on_failure.take().unwrap_or_else(|| Box::new(drop));
-    let outbox = Outbox::open(&config, topics.list, on_failure)?;
+    let outbox = Outbox::open(&config, topics, on_failure)?;
     let ids = match registration {
         None => Vec::new(),
         Some(task) => surroundings.runtime.block_on(task).context("registering schemas")??,
@@ -42,11 +50,8 @@ pub(super) fn open(request: &request::Open, surroundings: &mut Surroundings) -> 
     let mut ids = ids.into_iter();
     let bindings = drafts
         .into_iter()
-        .zip(topics.of_binding)
         .enumerate()
-        .map(|(index, (draft, topic))| {
-            draft.finish(topic, &mut ids).with_context(|| format!("binding {index}"))
-        })
+        .map(|(index, draft)| draft.finish(&mut ids).with_context(|| format!("binding {index}")))
         .collect::<anyhow::Result<Vec<_>>>()?;
     tracing::info!(
         bindings = bindings.len(),
@@ -77,37 +82,4 @@ async fn register(
     subjects: Vec<(String, String)>,
 ) -> Result<Vec<u32>, registry::Error> {
     registry::Client::new(&registry)?.register(&subjects).await
-}
-
-/// The distinct topics of a session, in the order of their first bindings.
-struct Topics {
-    list: Vec<Topic>,
-    /// For each binding, the position of its topic.
-    of_binding: Vec<usize>,
-}
-
-impl Topics {
-    fn of(drafts: &[Draft]) -> Self {
-        let mut list: Vec<Topic> = Vec::new();
-        let mut known = std::collections::HashMap::new();
-        let mut of_binding = Vec::with_capacity(drafts.len());
-        for (index, draft) in drafts.iter().enumerate() {
-            let owner = format!("binding {index}, collection {}", draft.collection());
-            let position = *known.entry(draft.topic()).or_insert(list.len());
-            match list.get_mut(position) {
-                None => list.push(Topic { name: draft.topic().to_owned(), owner }),
-                Some(topic) => {
-                    tracing::info!(
-                        topic = topic.name,
-                        first = topic.owner,
-                        second = owner,
-                        "bindings share a topic: their messages are told apart by their keys alone"
-                    );
-                    topic.owner = format!("{}; {owner}", topic.owner);
-                }
-            }
-            of_binding.push(position);
-        }
-        Self { list, of_binding }
-    }
 }

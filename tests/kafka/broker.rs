@@ -1,0 +1,164 @@
+//! The broker's side of things: topics as others make and see them, rights, and another client's view.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use materialize_kafka::kafka::Record;
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::types::RDKafkaErrorCode;
+use serde_json::Value;
+
+use crate::common::services::Kafka;
+
+/// A topic's name that no other test and no other run has.
+pub fn unique(name: &str) -> String {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is later than 1970").as_micros();
+    format!("{name}-{now:x}-{}", COUNT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// Somebody who may do everything with topics.
+pub struct Admin {
+    client: AdminClient<DefaultClientContext>,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl Admin {
+    pub fn at(brokers: &str) -> Self {
+        let client = ClientConfig::new().set("bootstrap.servers", brokers).create().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        Self { client, runtime }
+    }
+
+    pub fn create(&self, topic: &str, partitions: i32) {
+        self.create_unseen(topic, partitions);
+        self.settle();
+    }
+
+    pub fn delete(&self, topic: &str) {
+        single(self.runtime.block_on(self.client.delete_topics(&[topic], &AdminOptions::new())).unwrap());
+        self.settle();
+    }
+
+    /// Gives a topic more partitions, `count` in all.
+    pub fn grow(&self, topic: &str, count: usize) {
+        let partitions = NewPartitions::new(topic, count);
+        let grown = self.client.create_partitions([&partitions], &AdminOptions::new());
+        single(self.runtime.block_on(grown).unwrap());
+        self.settle();
+    }
+
+    /// The topics whose names have `part` in them, with the number of partitions and of each one's replicas.
+    pub fn topics(&self, part: &str) -> BTreeMap<String, (usize, usize)> {
+        self.settle();
+        self.seen(part)
+    }
+
+    /// Waits until the broker knows of every change that the controller has made so far: changes get to it in
+    /// their order, so it knows of them when it knows of one that is made now.
+    fn settle(&self) {
+        let last = unique("marker");
+        self.create_unseen(&last, 1);
+        for _ in 0..600 {
+            if !self.seen(&last).is_empty() {
+                return;
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+        panic!("a topic that was created does not show for half a minute");
+    }
+
+    fn create_unseen(&self, topic: &str, partitions: i32) {
+        let topic = NewTopic::new(topic, partitions, TopicReplication::Fixed(1));
+        single(self.runtime.block_on(self.client.create_topics([&topic], &AdminOptions::new())).unwrap());
+    }
+
+    fn seen(&self, part: &str) -> BTreeMap<String, (usize, usize)> {
+        let metadata = self.client.inner().fetch_metadata(None, Duration::from_secs(10)).unwrap();
+        metadata
+            .topics()
+            .iter()
+            .filter(|topic| topic.name().contains(part))
+            .map(|topic| {
+                let replicas = topic.partitions().iter().map(|partition| partition.replicas().len()).max();
+                (topic.name().to_owned(), (topic.partitions().len(), replicas.unwrap_or(0)))
+            })
+            .collect()
+    }
+}
+
+fn single(results: Vec<Result<String, (String, RDKafkaErrorCode)>>) {
+    assert!(results.iter().all(Result::is_ok), "{results:?}");
+}
+
+/// Gives the limited user the right to one operation with a topic, or takes it away again.
+pub fn acl(kafka: &Kafka, change: Change, operations: &[&str], topic: &str) {
+    let principal = format!("User:{}", kafka.limited.user);
+    let mut arguments = vec!["acls", "--bootstrap-server", &kafka.plaintext];
+    match change {
+        Change::Allow => arguments.push("--add"),
+        Change::Withdraw => arguments.extend(["--remove", "--force"]),
+    }
+    arguments.extend(["--allow-principal", &principal, "--topic", topic]);
+    for operation in operations {
+        arguments.extend(["--operation", operation]);
+    }
+    cli(&arguments);
+}
+
+/// What becomes of a right.
+#[derive(Debug, Clone, Copy)]
+pub enum Change {
+    Allow,
+    Withdraw,
+}
+
+/// One of Kafka's own tools.
+fn cli(arguments: &[&str]) {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/services/kafka");
+    let output = Command::new(script).arg("cli").args(arguments).output().expect("Kafka's tools can be run");
+    assert!(
+        output.status.success(),
+        "{arguments:?}: {}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+/// Asserts that kcat reads from a topic what our reader has read. Where there is no kcat, says so, unless servers were
+/// started for the tests: then it must be there.
+pub fn assert_kcat_reads(brokers: &str, topic: &str, records: &[Record]) {
+    let arguments = ["-b", brokers, "-C", "-t", topic, "-o", "beginning", "-e", "-q", "-J"];
+    let output = match Command::new("kcat").args(arguments).output() {
+        Ok(output) => output,
+        Err(error) => {
+            assert!(std::env::var_os("TEST_SERVICES_REQUIRED").is_none(), "kcat is needed: {error}");
+            eprintln!("skipped: reading {topic} with kcat, which cannot be run: {error}");
+            return;
+        }
+    };
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let mut read: Vec<(i64, i64, Option<String>, Option<String>)> = String::from_utf8(output.stdout)
+        .expect("JSON is UTF-8")
+        .lines()
+        .map(|line| {
+            let line: Value = serde_json::from_str(line).expect("kcat prints JSON");
+            let text = |member: &str| line[member].as_str().map(str::to_owned);
+            let number = |member: &str| line[member].as_i64().expect("a number");
+            (number("partition"), number("offset"), text("key"), text("payload"))
+        })
+        .collect();
+    read.sort();
+    let ours = |bytes: &Option<Vec<u8>>| {
+        bytes.as_ref().map(|bytes| String::from_utf8(bytes.clone()).expect("JSON is UTF-8"))
+    };
+    let ours: Vec<_> =
+        records.iter().map(|r| (r.partition.into(), r.offset, ours(&r.key), ours(&r.value))).collect();
+    assert_eq!(read, ours, "kcat has read something else from {topic}");
+}
