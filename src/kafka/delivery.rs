@@ -109,7 +109,14 @@ impl Delivery {
                 return true;
             }
             Content::Error { code, text, fatal } => self.error(code, text, fatal),
-            Content::Log { level, facility, text } => self.logs.log(level, &facility, &text),
+            Content::Log { level, facility, text } => {
+                self.logs.log(level, &facility, &text);
+                if facility == "FAIL" {
+                    // A connection that was closed in use is told of in the logs alone.
+                    let text = text.split_once("]: ").map_or(text.as_str(), |(_thread, text)| text);
+                    self.ledger.trouble(text.to_owned());
+                }
+            }
             Content::Answer(sys::RD_KAFKA_EVENT_DESCRIBETOPICS_RESULT) => {
                 let counts = described_topics(event);
                 let counts = counts.iter().filter_map(|(name, count)| {

@@ -321,6 +321,18 @@ fn a_stall_ends_commit_and_idle_session_alike() {
     }
 }
 
+/// Brokers do so with requests above their `socket.request.max.bytes`.
+#[test]
+fn a_stall_tells_of_connections_that_are_closed_again_and_again() {
+    let (cluster, mut config) = cluster(&[("t", 1)]);
+    config.advanced.stall_timeout = Duration::from_millis(1500);
+    let mut outbox = open(&config, &["t"]);
+    cluster.request_errors(Request::Produce, &[Fault::Disconnect; 1000]);
+    send(&mut outbox, 0, "k", Some(b"v")).unwrap();
+    let error = outbox.commit().unwrap_err().to_string();
+    assert!(error.contains("; last error: 127.0.0.1:") && error.contains("Disconnected"), "{error}");
+}
+
 #[test]
 fn slow_brokers_are_no_stall_and_brokers_that_come_back_are_none() {
     let (cluster, mut config) = cluster(&[("t", 1)]);

@@ -1,5 +1,6 @@
 //! Validate: what may be selected of each collection, and whether the servers answer.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
@@ -41,11 +42,11 @@ fn validate_binding(
         // A schema that cannot be mapped is better told now than when the task starts.
         binding::shape(collection)?;
     }
-    let selected = last.and_then(|last| selected_before(last, resource.topic.as_str()));
+    let selected = last.map_or_else(HashSet::new, |last| selected_before(last, resource.topic.as_str()));
     let constraints: Vec<_> = collection
         .projections
         .iter()
-        .map(|projection| (projection.field.clone(), constraint(projection, selected)))
+        .map(|projection| (projection.field.clone(), constraint(projection, &selected)))
         .collect();
     Ok(ValidatedBinding {
         constraints: constraints.iter().cloned().collect(),
@@ -60,17 +61,19 @@ fn validate_binding(
     })
 }
 
-/// The field selection of the binding that had this topic in the last specification.
-fn selected_before<'a>(last: &'a flow::MaterializationSpec, topic: &str) -> Option<&'a flow::FieldSelection> {
+/// The fields that were values or documents of this topic's bindings in the last specification.
+fn selected_before<'a>(last: &'a flow::MaterializationSpec, topic: &str) -> HashSet<&'a str> {
     let of_topic = |binding: &&flow::Binding| matches!(&binding.resource_path[..], [path] if path == topic);
-    last.bindings.iter().find(of_topic)?.field_selection.as_ref()
+    let selections =
+        last.bindings.iter().filter(of_topic).filter_map(|binding| binding.field_selection.as_ref());
+    let fields = selections.flat_map(|selection| selection.values.iter().chain([&selection.document]));
+    fields.map(String::as_str).filter(|field| !field.is_empty()).collect()
 }
 
 /// The rows of reference `messages.md`, "Validate"; the last one that fits holds.
-fn constraint(projection: &flow::Projection, selected: Option<&flow::FieldSelection>) -> Constraint {
-    let field = &projection.field;
-    let was_selected = selected.is_some_and(|s| s.values.contains(field) || s.document == *field);
-    let (r#type, reason) = if was_selected {
+fn constraint(projection: &flow::Projection, selected: &HashSet<&str>) -> Constraint {
+    let field = projection.field.as_str();
+    let (r#type, reason) = if selected.contains(field) {
         (ConstraintType::LocationRecommended, "This location is part of the current materialization")
     } else if projection.is_primary_key {
         (ConstraintType::LocationRecommended, "The location is part of the collection's key")
@@ -129,7 +132,7 @@ mod tests {
         flow::Projection { field: field.into(), ptr: ptr.into(), is_primary_key, ..Default::default() }
     }
 
-    fn kind(projection: &flow::Projection, selected: Option<&flow::FieldSelection>) -> ConstraintType {
+    fn kind(projection: &flow::Projection, selected: &HashSet<&str>) -> ConstraintType {
         let constraint = constraint(projection, selected);
         assert!(!constraint.reason.is_empty());
         constraint.r#type()
@@ -147,29 +150,36 @@ mod tests {
             (projection("mine", "/x/y/z", false), FieldOptional),
         ];
         for (projection, expected) in rows {
-            assert_eq!(kind(&projection, None), expected, "{}", projection.field);
+            assert_eq!(kind(&projection, &HashSet::new()), expected, "{}", projection.field);
         }
     }
 
     #[test]
     fn what_was_selected_before_is_recommended() {
-        let selection = flow::FieldSelection {
-            values: vec!["x/y".into()],
-            document: "flow_document".into(),
+        let binding = |value: &str, document: &str| flow::Binding {
+            resource_path: vec!["orders".into()],
+            field_selection: Some(flow::FieldSelection {
+                values: vec![value.into()],
+                document: document.into(),
+                ..Default::default()
+            }),
             ..Default::default()
         };
         let last = flow::MaterializationSpec {
-            bindings: vec![flow::Binding {
-                resource_path: vec!["orders".into()],
-                field_selection: Some(selection),
-                ..Default::default()
-            }],
+            bindings: vec![binding("x/y", "flow_document"), binding("y/y", "")],
             ..Default::default()
         };
         let selected = selected_before(&last, "orders");
-        assert_eq!(kind(&projection("x/y", "/x/y", false), selected), LocationRecommended);
-        assert_eq!(kind(&projection("flow_document", "", false), selected), LocationRecommended);
-        assert_eq!(kind(&projection("x/z", "/x/z", false), selected), FieldOptional);
-        assert!(selected_before(&last, "payments").is_none(), "another topic's selection does not count");
+        assert_eq!(kind(&projection("x/y", "/x/y", false), &selected), LocationRecommended);
+        assert_eq!(kind(&projection("flow_document", "", false), &selected), LocationRecommended);
+        assert_eq!(
+            kind(&projection("y/y", "/y/y", false), &selected),
+            LocationRecommended,
+            "the second binding's"
+        );
+        assert_eq!(kind(&projection("x/z", "/x/z", false), &selected), FieldOptional);
+        assert!(!selected.contains(""), "no document is no field");
+        let payments = selected_before(&last, "payments");
+        assert_eq!(kind(&projection("x/y", "/x/y", false), &payments), FieldOptional, "another topic's");
     }
 }
