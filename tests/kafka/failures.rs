@@ -28,7 +28,7 @@ fn a_topic_that_is_deleted_under_way_ends_the_session_with_its_name() {
     commit(&mut session, &both(&task, 1));
     assert_says(
         &endpoint.failure(session),
-        &[&format!("topic \"{gone}\" (binding 1, collection acme/1): "), "; the topic ", " is gone"],
+        &[&format!("topic \"{gone}\" (binding 1, collection acme/1): "), "; the topic is gone"],
     );
     assert!(admin.topics(&gone).is_empty(), "it came back");
 }
