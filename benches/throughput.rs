@@ -56,15 +56,15 @@ struct Args {
     compression: String,
     #[arg(long, default_value_t = 6)]
     partitions: i32,
-    /// Brokers that run already and have the topic, instead of librdkafka's mock in a process of its own.
+    /// The configuration's `advanced` object, as JSON.
+    #[arg(long, default_value = "{}")]
+    advanced: String,
+    /// Brokers that run already, instead of librdkafka's mock in a process of its own.
     #[arg(long)]
     bootstrap: Option<String>,
-    /// What cargo passes to benches.
+    /// What `cargo bench` passes; without it a short run shows that all works.
     #[arg(long, hide = true)]
     bench: bool,
-    /// A short run that shows that all works.
-    #[arg(long, hide = true)]
-    test: bool,
     /// Be the brokers: the topic and its partitions.
     #[arg(long, hide = true, num_args = 2)]
     broker: Option<Vec<String>>,
@@ -104,13 +104,20 @@ fn measure(args: &Args) {
         "bootstrap_servers": bootstrap,
         "message_format": if matches!(args.format, Format::Json) { "JSON" } else { "Avro" },
         "compression": args.compression,
+        "topic_partitions": args.partitions,
+        "topic_replication_factor": 1,
+        "advanced": serde_json::from_str::<Value>(&args.advanced).expect("--advanced is JSON"),
     });
     if matches!(args.format, Format::Avro) {
         config["schema_registry"] = json!({ "endpoint": registry.url().to_string() });
     }
 
     let task = build(&specification(args.scenario).to_string(), &config);
-    let documents = if args.test { 20_000 } else { args.documents };
+    if args.bootstrap.is_some() {
+        // The mock makes its topic itself.
+        runtime::apply(&task);
+    }
+    let documents = if args.bench { args.documents } else { 20_000 };
     let distinct = documents.min(match args.scenario {
         Scenario::Payload64k => 500,
         _ => 10_000,

@@ -1,23 +1,37 @@
-//! The command line.
+//! The command line: without a subcommand the process is a connector.
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 
-use crate::{log, session};
+use crate::{log, preview, session};
 
 /// Runs the command that the process was started with, and returns its exit status.
 pub fn run() -> ExitCode {
-    Cli::parse();
-    log::connector();
-    session::run()
+    match Cli::parse().command {
+        None => {
+            log::connector();
+            session::run()
+        }
+        Some(Command::Preview(args)) => preview::run(&args),
+    }
 }
 
 /// Publishes the documents of Estuary Flow collections to Apache Kafka topics.
 ///
-/// It speaks Flow's materialize protocol on stdin and
+/// Without a subcommand it is a connector: it speaks Flow's materialize protocol on stdin and
 /// stdout (FLOW_RUNTIME_CODEC=proto or json; unset, the first byte decides) and logs JSON lines to
 /// stderr (LOG_LEVEL=trace, debug, info, warn or error).
 #[derive(Debug, Parser)]
 #[command(version)]
-struct Cli {}
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Plays Flow's runtime: sends a fixture's documents through this connector and prints the
+    /// messages that landed. Needs no server: by default the brokers and the registry are embedded.
+    Preview(preview::Args),
+}

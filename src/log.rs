@@ -9,9 +9,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Sets up logging for a connector, by the environment's `LOG_LEVEL` (unknown or unset: info).
+/// Sets up logging for a connector, by the environment's `LOG_LEVEL` (unknown or unset: info). Panics
+/// are logged like anything else.
 pub fn connector() {
     init(level(std::env::var("LOG_LEVEL").ok().as_deref()));
+    std::panic::set_hook(Box::new(|panic| tracing::error!("{panic}")));
 }
 
 /// Logs events of `level` and above. A second call changes nothing.
@@ -68,7 +70,8 @@ impl Write for Stderr {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let closed = closed();
         if !*closed {
-            io::stderr().lock().write_all(line)?;
+            // That stderr is gone is no reason to stop; told of it, the subscriber would print to stderr and panic.
+            let _gone = io::stderr().lock().write_all(line);
         }
         Ok(line.len())
     }

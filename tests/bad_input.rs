@@ -300,7 +300,7 @@ fn two_bindings_may_share_a_topic_and_the_log_says_so() {
     connector.transact([&one, &two]);
     let ended = connector.end();
     ended.assert_clean();
-    assert!(ended.stderr.contains("bindings share a topic"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("two bindings write to one topic"), "{}", ended.stderr);
     session.servers.read(&["things"], 2);
 }
 

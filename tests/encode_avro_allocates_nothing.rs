@@ -1,10 +1,10 @@
 //! Encoding Avro messages allocates nothing once it has seen documents of the size.
 
-use std::alloc::{GlobalAlloc, Layout as Memory, System};
-use std::cell::Cell;
-
 use materialize_kafka::encode::{Buffer, Document, Fields, Scratch};
 
+#[path = "common/counting.rs"]
+#[allow(dead_code, reason = "a suite counts in its own way")]
+mod counting;
 #[path = "../benches/documents/mod.rs"]
 mod documents;
 #[path = "../benches/documents/avro.rs"]
@@ -12,41 +12,8 @@ mod schemas;
 
 use documents::{Packed, Scenario};
 
-/// The system's allocator, with a count of what this thread asks of it.
-struct Counting;
-
-thread_local! {
-    static COUNT: Cell<u64> = const { Cell::new(0) };
-}
-
-fn count() {
-    // A thread that is ending has no counter any more; it is not the one that measures.
-    let _ = COUNT.try_with(|count| count.set(count.get() + 1));
-}
-
-#[expect(unsafe_code, reason = "an allocator cannot be counted otherwise")]
-// SAFETY: every call goes to the system's allocator as it came.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Memory) -> *mut u8 {
-        count();
-        // SAFETY: the caller keeps the contract of `alloc`.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, ptr: *mut u8, layout: Memory) {
-        // SAFETY: `ptr` came from the system's allocator, through this one.
-        unsafe { System.dealloc(ptr, layout) }
-    }
-
-    unsafe fn realloc(&self, ptr: *mut u8, layout: Memory, new_size: usize) -> *mut u8 {
-        count();
-        // SAFETY: `ptr` came from the system's allocator, through this one.
-        unsafe { System.realloc(ptr, layout, new_size) }
-    }
-}
-
 #[global_allocator]
-static ALLOCATOR: Counting = Counting;
+static ALLOCATOR: counting::Counting = counting::Counting;
 
 /// Allocations of 1,000 documents, after as many to warm up.
 fn allocations(scenario: &Scenario, doc: impl for<'a> Fn(&'a Packed, usize) -> Document<'a>) -> u64 {
@@ -63,9 +30,9 @@ fn allocations(scenario: &Scenario, doc: impl for<'a> Fn(&'a Packed, usize) -> D
         }
     };
     thousand();
-    let before = COUNT.get();
+    let before = counting::of_this_thread();
     thousand();
-    COUNT.get() - before
+    counting::of_this_thread() - before
 }
 
 fn packed(store: &Packed) -> Document<'_> {
@@ -79,9 +46,9 @@ fn packed(store: &Packed) -> Document<'_> {
 
 #[test]
 fn the_counter_counts() {
-    let before = COUNT.get();
+    let before = counting::of_this_thread();
     drop(std::hint::black_box(vec![1u8]));
-    assert_eq!(COUNT.get() - before, 1);
+    assert_eq!(counting::of_this_thread() - before, 1);
 }
 
 #[test]

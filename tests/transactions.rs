@@ -5,6 +5,7 @@
 mod common;
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -148,6 +149,36 @@ fn every_message_lands_once_in_order_and_in_its_partition() {
     }
 }
 
+/// The runtime combines documents of one key, but two bindings of a topic may have the same keys.
+#[test]
+fn equal_keys_keep_their_order_within_a_transaction() {
+    const KEYS: usize = 7;
+    const STORES: usize = 5_000;
+    let session = Session::start();
+    let documents = session.documents(0..KEYS);
+    let mut connector = session.connector();
+    connector.flush();
+    for number in 0..STORES {
+        let mut store = documents[number % KEYS].clone();
+        store.doc_json = number.to_string().into_bytes();
+        connector.store(&store);
+    }
+    connector.start_commit();
+    connector.end().assert_clean();
+
+    let records = session.servers.read(&["things"], STORES).remove("things").unwrap();
+    let mut by_key: BTreeMap<&[u8], Vec<usize>> = BTreeMap::new();
+    for record in &records {
+        let value: Value = serde_json::from_slice(record.value.as_deref().unwrap()).unwrap();
+        let number = value["flow_document"].as_str().unwrap().parse().unwrap();
+        by_key.entry(record.key.as_deref().unwrap()).or_default().push(number);
+    }
+    assert_eq!(by_key.len(), KEYS);
+    for numbers in by_key.values() {
+        assert!(numbers.windows(2).all(|pair| pair[1] == pair[0] + KEYS), "{numbers:?}");
+    }
+}
+
 #[test]
 fn a_session_may_have_empty_transactions_and_further_sessions_go_on() {
     let session = Session::start();
@@ -276,6 +307,24 @@ fn a_closed_stdout_is_an_error() {
     let ended = connector.wait();
     assert_eq!(ended.status, Some(1));
     assert!(ended.message().starts_with("writing flushed: "), "{}", ended.stderr);
+}
+
+/// Whoever reads the logs may be gone before the runtime is.
+#[test]
+fn a_closed_stderr_is_no_error() {
+    let open = json!({"open": {"materialization": {
+        "name": "acme/task",
+        "config": {"bootstrap_servers": "127.0.0.1:1", "message_format": "JSON"},
+        "bindings": [],
+    }}});
+    let mut child = common::runtime::command(None).spawn().unwrap();
+    drop(child.stderr.take());
+    let start = Instant::now();
+    writeln!(child.stdin.take().unwrap(), "{open}").unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "{\"opened\":{}}\n");
+    assert_eq!(output.status.code(), Some(0));
+    assert!(start.elapsed() < Duration::from_secs(1), "without bindings there is nothing to ask the brokers");
 }
 
 /// The session waits for its next request when the brokers go away, and must not wait for ever.

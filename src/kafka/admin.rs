@@ -15,7 +15,7 @@ use sys::rd_kafka_admin_op_t as Operation;
 use sys::rd_kafka_resp_err_t as Name;
 use tracing::debug;
 
-use super::client::{Client, Code, Content, Event, Kind, c_name, millis, owned};
+use super::client::{Client, Code, Content, Detached, Event, Kind, c_name, millis, owned};
 use super::error::{Error, connection_remedy, is_decisive, remedy};
 use super::settings::client_settings;
 use crate::config::EndpointConfig;
@@ -26,7 +26,7 @@ use crate::config::EndpointConfig;
 ///
 /// [`Error::Unreachable`] within `timeout`, as soon as it is plain that no broker will answer.
 pub fn probe(config: &EndpointConfig, timeout: Duration) -> Result<(), Error> {
-    let client = Client::new(Kind::Consumer, &client_settings(config))?;
+    let client = Detached::new(Kind::Consumer, &client_settings(config))?;
     let asked =
         Question::new(&client, &config.bootstrap_servers, "asking the brokers for themselves", timeout);
     asked.describe_cluster();
@@ -70,7 +70,7 @@ fn create_now(
     }
     let deadline = Instant::now() + timeout;
     // A consumer's metadata requests create nothing, whatever the brokers allow.
-    let client = Client::new(Kind::Consumer, &client_settings(config))?;
+    let client = Detached::new(Kind::Consumer, &client_settings(config))?;
 
     let mut missing = Vec::new();
     let described = describe(&client, &config.bootstrap_servers, &topics, timeout)?;
@@ -197,6 +197,9 @@ pub(super) fn smallest_batch_limit(
     topics: &[&str],
     timeout: Duration,
 ) -> Option<usize> {
+    if topics.is_empty() {
+        return None;
+    }
     let asked = Question::new(client, brokers, "asking for max.message.bytes", timeout);
     asked.describe_configs(topics).ok()?;
     let answer = match asked.answer(sys::RD_KAFKA_EVENT_DESCRIBECONFIGS_RESULT) {

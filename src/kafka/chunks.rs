@@ -12,9 +12,11 @@ pub(super) struct Chunks {
     free: Vec<Vec<u8>>,
     /// Bytes of one ordinary chunk.
     size: usize,
-    /// Bytes of chunks in use, above which no further one is taken.
+    /// Bytes of chunks in use and of keys, above which no further one is taken.
     limit: usize,
     held: usize,
+    /// Bytes of keys without a delivery report, of which librdkafka has copies.
+    keys: usize,
 }
 
 /// A chunk in use.
@@ -29,12 +31,13 @@ struct Slot {
 
 impl Chunks {
     pub(super) fn new(size: usize, limit: usize) -> Self {
-        Self { slots: Vec::new(), vacant: Vec::new(), free: Vec::new(), size, limit, held: 0 }
+        Self { slots: Vec::new(), vacant: Vec::new(), free: Vec::new(), size, limit, held: 0, keys: 0 }
     }
 
     /// A chunk to write to, if there is room for one; one chunk passes always.
     pub(super) fn take(&mut self) -> Option<(u32, Vec<u8>)> {
-        if self.held > 0 && self.held + self.size > self.limit {
+        let used = self.held + self.keys;
+        if used > 0 && used + self.size > self.limit {
             return None;
         }
         let memory = self.free.pop().unwrap_or_else(|| Vec::with_capacity(self.size));
@@ -77,6 +80,21 @@ impl Chunks {
         if slot.due == 0 && slot.memory.is_some() {
             self.release(place);
         }
+    }
+
+    /// Keys of so many bytes are about to be copied.
+    pub(super) fn copied(&mut self, keys: usize) {
+        self.keys += keys;
+    }
+
+    /// The copies of keys of so many bytes are gone.
+    pub(super) fn uncopied(&mut self, keys: usize) {
+        self.keys = self.keys.saturating_sub(keys);
+    }
+
+    /// Whether there is room for copies of further keys.
+    pub(super) fn has_room(&self, keys: usize) -> bool {
+        self.held + self.keys + keys <= self.limit
     }
 
     /// Bytes of chunks in use.

@@ -7,9 +7,11 @@
 #![allow(unsafe_code, reason = "the owned handles of librdkafka's objects")]
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::ops::Deref;
 use std::ptr::{NonNull, null, null_mut};
 use std::slice;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
@@ -125,6 +127,39 @@ impl Drop for Client {
         unsafe {
             sys::rd_kafka_queue_destroy(self.main.as_ptr());
             sys::rd_kafka_destroy(self.handle.as_ptr());
+        }
+    }
+}
+
+/// A client whose end nobody waits for. Taking it down waits for librdkafka's threads, and one that looks up a name
+/// cannot be interrupted: it may take as long as the resolver's time-outs.
+pub(super) struct Detached(Option<Client>);
+
+impl Detached {
+    /// As [`Client::new`].
+    pub(super) fn new(kind: Kind, settings: &ClientConfig) -> Result<Self, Error> {
+        Client::new(kind, settings).map(|client| Self(Some(client)))
+    }
+
+    /// The client, whose end is from here on waited for.
+    pub(super) fn attach(mut self) -> Client {
+        self.0.take().expect("it is there until it is attached or dropped")
+    }
+}
+
+impl Deref for Detached {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        self.0.as_ref().expect("it is there until it is attached or dropped")
+    }
+}
+
+impl Drop for Detached {
+    fn drop(&mut self) {
+        if let Some(client) = self.0.take() {
+            // Without a thread of its own the closure is dropped here, and the client with it.
+            let _thread = thread::Builder::new().name("farewell".to_owned()).spawn(move || drop(client));
         }
     }
 }
@@ -274,6 +309,10 @@ impl Report<'_> {
     /// Bytes of key and value.
     pub(super) fn bytes(&self) -> usize {
         self.0.key_len + self.0.len
+    }
+
+    pub(super) fn key_len(&self) -> usize {
+        self.0.key_len
     }
 
     pub(super) fn partition(&self) -> i32 {

@@ -2,10 +2,12 @@
 
 #![allow(unsafe_code, reason = "librdkafka's simple consumer")]
 
-use std::ffi::{CString, c_void};
+use std::collections::BTreeSet;
+use std::ffi::c_void;
 use std::ptr::{NonNull, null, null_mut};
 use std::sync::Arc;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rdkafka_sys as sys;
 use rdkafka_sys::rd_kafka_resp_err_t as Name;
@@ -77,13 +79,22 @@ impl Consumer {
         let queue = NonNull::new(unsafe { sys::rd_kafka_queue_new(client.as_ptr()) })
             .expect("librdkafka ends the process when memory is short");
         let mut consumer = Self { topics: Vec::new(), queue, client, logs: LogLimit::default() };
+        let mut partitions = Vec::new();
         for (name, found) in names.into_iter().zip(found) {
-            let partitions = found.map_err(|code| read_error(name, code, ""))?;
-            let handle = TopicHandle::new(&consumer.client, &c_name(name)?)?;
-            consumer.topics.push((name.to_owned(), 0, handle));
-            for partition in 0..partitions {
-                consumer.start(name, partition, start)?;
+            let count = found.map_err(|code| read_error(name, code, ""))?;
+            partitions.extend((0..count).map(|partition| (name.to_owned(), partition)));
+        }
+        // Before anything is read: a fetch that waits for messages holds such questions up.
+        let offsets = match start {
+            Start::Beginning => vec![i64::from(sys::RD_KAFKA_OFFSET_BEGINNING); partitions.len()],
+            Start::End => consumer.ends_of(&partitions)?,
+        };
+        for ((name, partition), offset) in partitions.iter().zip(offsets) {
+            if consumer.topics.last().is_none_or(|(topic, ..)| topic != name) {
+                let handle = TopicHandle::new(&consumer.client, &c_name(name)?)?;
+                consumer.topics.push((name.clone(), 0, handle));
             }
+            consumer.start(name, *partition, offset)?;
         }
         Ok(consumer)
     }
@@ -115,21 +126,20 @@ impl Consumer {
     ///
     /// Brokers that do not answer within ten seconds.
     pub fn end_offsets(&self) -> Result<Vec<(String, i32, i64)>, Error> {
-        let mut ends = Vec::new();
-        for (topic, partitions, _) in &self.topics {
-            let name = c_name(topic)?;
-            for partition in 0..*partitions {
-                ends.push((topic.clone(), partition, self.end_of(&name, topic, partition)?));
-            }
-        }
-        Ok(ends)
+        let partitions: Vec<(String, i32)> = self
+            .topics
+            .iter()
+            .flat_map(|(topic, partitions, _)| (0..*partitions).map(|partition| (topic.clone(), partition)))
+            .collect();
+        let ends = self.ends_of(&partitions)?;
+        Ok(partitions
+            .into_iter()
+            .zip(ends)
+            .map(|((topic, partition), end)| (topic, partition, end))
+            .collect())
     }
 
-    fn start(&mut self, name: &str, partition: i32, start: Start) -> Result<(), Error> {
-        let offset = match start {
-            Start::Beginning => i64::from(sys::RD_KAFKA_OFFSET_BEGINNING),
-            Start::End => self.end_of(&c_name(name)?, name, partition)?,
-        };
+    fn start(&mut self, name: &str, partition: i32, offset: i64) -> Result<(), Error> {
         let (_, started, handle) =
             self.topics.last_mut().expect("the topic was entered before its partitions");
         // SAFETY: topic and queue are live, and stay so until the partition is stopped in drop.
@@ -145,20 +155,98 @@ impl Consumer {
         Ok(())
     }
 
-    fn end_of(&self, name: &CString, topic: &str, partition: i32) -> Result<i64, Error> {
-        let (mut low, mut high) = (0, 0);
-        // SAFETY: client and name are live; both places are written.
+    /// The ends of partitions.
+    fn ends_of(&self, partitions: &[(String, i32)]) -> Result<Vec<i64>, Error> {
+        let since = Instant::now();
+        loop {
+            match self.ask_ends(partitions) {
+                Ok(ends) => return Ok(ends),
+                // As after a topic's creation; the client asks for its leaders anew.
+                Err((_, code)) if is_unsettled(code) && since.elapsed() < WITHIN => thread::sleep(UNSETTLED),
+                Err((topic, code)) => return Err(read_error(&topic, code, "")),
+            }
+        }
+    }
+
+    /// Asks each broker in one request. An error comes with the topic, or all of them.
+    fn ask_ends(&self, partitions: &[(String, i32)]) -> Result<Vec<i64>, (String, Code)> {
+        let names = || {
+            let names: BTreeSet<&str> = partitions.iter().map(|(topic, _)| &topic[..]).collect();
+            names.into_iter().collect::<Vec<_>>().join(", ")
+        };
+        if partitions.is_empty() {
+            return Ok(Vec::new());
+        }
+        let list = PartitionList::new(partitions);
+        // SAFETY: client and list are live; the offsets of the list are written.
         let code = Code(unsafe {
-            rd_kafka_query_watermark_offsets(
-                self.client.as_ptr(),
-                name.as_ptr(),
-                partition,
-                &mut low,
-                &mut high,
-                millis(WITHIN),
-            )
+            rd_kafka_offsets_for_times(self.client.as_ptr(), list.0.as_ptr(), millis(WITHIN))
         });
-        if code.0 == 0 { Ok(high) } else { Err(read_error(topic, code, "")) }
+        if code.0 != 0 {
+            return Err((names(), code));
+        }
+        let ends = list.offsets().zip(partitions);
+        ends.map(|((end, code), (topic, _))| if code.0 == 0 { Ok(end) } else { Err((topic.clone(), code)) })
+            .collect()
+    }
+}
+
+/// Whether a partition's leader is not known yet, or not any more.
+fn is_unsettled(code: Code) -> bool {
+    [
+        Name::RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION,
+        Name::RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE,
+        Name::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART,
+        Name::RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION,
+        Name::RD_KAFKA_RESP_ERR_FENCED_LEADER_EPOCH,
+        Name::RD_KAFKA_RESP_ERR_UNKNOWN_LEADER_EPOCH,
+        Name::RD_KAFKA_RESP_ERR__TRANSPORT,
+    ]
+    .into_iter()
+    .any(|name| code.is(name))
+}
+
+/// Partitions whose ends are asked for.
+struct PartitionList(NonNull<sys::rd_kafka_topic_partition_list_t>);
+
+impl PartitionList {
+    fn new(partitions: &[(String, i32)]) -> Self {
+        let count = i32::try_from(partitions.len()).unwrap_or(i32::MAX);
+        // SAFETY: no precondition; the count is but the size at the beginning.
+        let list = NonNull::new(unsafe { sys::rd_kafka_topic_partition_list_new(count) })
+            .map(Self)
+            .expect("librdkafka ends the process when memory is short");
+        for (topic, partition) in partitions {
+            let name = c_name(topic).expect("the topic was described by this name");
+            // SAFETY: list and name are live, the name is copied; the new element is live until the next one.
+            unsafe {
+                let added =
+                    sys::rd_kafka_topic_partition_list_add(list.0.as_ptr(), name.as_ptr(), *partition);
+                (*added).offset = i64::from(sys::RD_KAFKA_OFFSET_END);
+            }
+        }
+        list
+    }
+
+    /// Offset and error of each partition, in the order given.
+    fn offsets(&self) -> impl Iterator<Item = (i64, Code)> {
+        // SAFETY: the list is live.
+        let (elements, count) = unsafe { ((*self.0.as_ptr()).elems, (*self.0.as_ptr()).cnt) };
+        (0..usize::try_from(count).unwrap_or_default()).map(move |index| {
+            // SAFETY: the list has so many elements. The error is read as a number, since brokers may answer with
+            // codes that the bindings' `enum` does not have.
+            unsafe {
+                let element = elements.add(index);
+                ((*element).offset, Code((&raw const (*element).err).cast::<i32>().read()))
+            }
+        })
+    }
+}
+
+impl Drop for PartitionList {
+    fn drop(&mut self) {
+        // SAFETY: the list is ours.
+        unsafe { sys::rd_kafka_topic_partition_list_destroy(self.0.as_ptr()) }
     }
 }
 
@@ -253,14 +341,14 @@ unsafe fn bytes(start: *const c_void, len: usize) -> Option<Vec<u8>> {
 
 // The bindings declare this with an `enum`, see `RawMessage`.
 unsafe extern "C" {
-    fn rd_kafka_query_watermark_offsets(
+    fn rd_kafka_offsets_for_times(
         client: *mut sys::rd_kafka_t,
-        topic: *const std::ffi::c_char,
-        partition: i32,
-        low: *mut i64,
-        high: *mut i64,
+        partitions: *mut sys::rd_kafka_topic_partition_list_t,
         timeout_ms: std::ffi::c_int,
     ) -> std::ffi::c_int;
 }
 
 const WITHIN: Duration = Duration::from_secs(10);
+
+/// How long to wait for a leader before asking again.
+const UNSETTLED: Duration = Duration::from_millis(100);

@@ -126,6 +126,7 @@ impl Delivery {
         let reports = &mut self.reports;
         reports.runs.clear();
         reports.delivered = 0;
+        reports.keys = 0;
         let mut failure = None;
         let (mut run_tag, mut run) = (0, 0);
         event.reports(|report| {
@@ -136,6 +137,7 @@ impl Delivery {
             }
             run_tag = report.tag();
             run += 1;
+            reports.keys += report.key_len();
             match report.error() {
                 None => reports.delivered += 1,
                 Some(code) if failure.is_none() && !self.ledger.has_failed() => {

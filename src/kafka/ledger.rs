@@ -57,6 +57,8 @@ pub(super) struct Reports {
     /// Chunk, topic, and how many in a row.
     pub(super) runs: Vec<(u32, u32, u32)>,
     pub(super) delivered: u64,
+    /// Bytes of keys.
+    pub(super) keys: usize,
 }
 
 impl AckTracker {
@@ -123,23 +125,24 @@ impl AckTracker {
         (self.stall_timeout / 8).clamp(Duration::from_millis(10), Duration::from_millis(500))
     }
 
-    /// Enters messages that are about to be handed over, by topic: their reports may come before the call returns.
-    pub(super) fn produce(&self, counts: impl IntoIterator<Item = (usize, u64)>) {
+    /// Enters messages of a topic that are about to be handed over, with the bytes of their keys: their reports may
+    /// come before the call returns.
+    pub(super) fn produce(&self, topic: usize, count: u64, keys: usize) {
         let mut state = self.lock();
         if state.produced == state.acknowledged {
             state.idle = Duration::ZERO;
             state.ticked = Instant::now();
         }
-        for (topic, count) in counts {
-            state.produced += count;
-            state.due[topic] += count;
-        }
+        state.produced += count;
+        state.due[topic] += count;
+        state.chunks.copied(keys);
     }
 
     /// Enters the reports of one event.
     pub(super) fn acknowledge(&self, reports: &Reports) {
         let mut state = self.lock();
         state.acknowledged += reports.delivered;
+        state.chunks.uncopied(reports.keys);
         state.idle = Duration::ZERO;
         state.ticked = Instant::now();
         for &(chunk, topic, count) in &reports.runs {

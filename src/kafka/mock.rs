@@ -108,6 +108,48 @@ impl Cluster {
         done(Code(code as i32), || format!("creating topic \"{name}\" with {partitions} partitions"))
     }
 
+    /// Lets the newest batch of each of a topic's partitions be read however large it is.
+    ///
+    /// When a batch displaces all older ones, the mock takes its log to begin behind that batch, and refuses
+    /// to give it away. It looks elsewhere for the beginning when it answers as a follower, which it does as
+    /// soon as the leader is its own follower; but from version 11 of the request on it sends readers to the
+    /// follower first, without an end.
+    ///
+    /// # Errors
+    ///
+    /// A topic that has not so many partitions.
+    pub fn keep_newest_readable(&self, topic: &str, partitions: i32) -> Result<(), Error> {
+        /// The version that zstd needs.
+        const FETCH: i16 = 10;
+        const ONLY_BROKER: i32 = 1;
+        let name = c_name(topic)?;
+        // SAFETY: the cluster is live.
+        let code = unsafe {
+            sys::rd_kafka_mock_set_apiversion(self.cluster.as_ptr(), Request::Fetch.number(), 4, FETCH)
+        };
+        done(Code(code as i32), || "limiting the version of fetches".to_owned())?;
+        for partition in 0..partitions {
+            // SAFETY: the cluster is live, and the name for the calls.
+            let codes = unsafe {
+                let cluster = self.cluster.as_ptr();
+                [
+                    sys::rd_kafka_mock_partition_set_follower(cluster, name.as_ptr(), partition, ONLY_BROKER),
+                    sys::rd_kafka_mock_partition_set_follower_wmarks(
+                        cluster,
+                        name.as_ptr(),
+                        partition,
+                        0,
+                        -1,
+                    ),
+                ]
+            };
+            for code in codes {
+                done(Code(code as i32), || format!("preparing topic \"{topic}\", partition {partition}"))?;
+            }
+        }
+        Ok(())
+    }
+
     /// The next requests of this kind are answered with these errors, one each.
     pub fn request_errors(&self, request: Request, faults: &[Fault]) {
         let codes: Vec<sys::rd_kafka_resp_err_t> = faults.iter().map(|fault| fault.code()).collect();

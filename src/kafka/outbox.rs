@@ -23,7 +23,7 @@ use tracing::{info, warn};
 
 use super::admin::{describe, is_unknown_topic, smallest_batch_limit};
 use super::chunks::Chunks;
-use super::client::{Client, Code, Kind, RawMessage, TopicHandle, c_name, partition_of};
+use super::client::{Client, Code, Detached, Kind, RawMessage, TopicHandle, c_name, partition_of};
 use super::delivery::{self, fatal_remedy, tag};
 use super::error::{Error, remedy, shown};
 use super::ledger::{AckTracker, TopicName};
@@ -144,7 +144,7 @@ impl Outbox {
         let start = |batch_bytes| {
             let mut settings = producer_settings(config, batch_bytes);
             adjust(&mut settings);
-            Client::new(Kind::Producer, &settings)
+            Detached::new(Kind::Producer, &settings)
         };
         let mut names: Vec<TopicName> = Vec::new();
         let mut places = Vec::with_capacity(topics.len());
@@ -172,7 +172,7 @@ impl Outbox {
             partitions = partitions_of(&client, brokers, &names)?;
         }
 
-        let client = Arc::new(client);
+        let client = Arc::new(client.attach());
         let lanes = names
             .iter()
             .zip(partitions)
@@ -320,9 +320,11 @@ impl Outbox {
         }
         let count = self.entries.len() as u64;
         let most = self.limits.in_flight_messages;
+        // librdkafka copies keys; values are counted where they are written.
+        let keys = self.key_mark;
         self.ledger.wait(|state| {
             let due = state.due();
-            (due == 0 || due + count <= most).then_some(())
+            (due == 0 || (due + count <= most && state.chunks.has_room(keys))).then_some(())
         })?;
         for lane in 0..self.touched.len() {
             let (place, partition) = self.touched[lane];
@@ -379,6 +381,7 @@ impl Outbox {
         let lanes = &mut self.topics[place];
         let lane = &mut lanes.lanes[usize::try_from(partition).expect("partitions count from 0")];
         self.scratch.clear();
+        let mut keys = 0;
         let mut next = std::mem::replace(lane, EMPTY).first;
         while let Some(entry) = self.entries.get(next as usize) {
             let key = &self.keys[entry.key_start..entry.key_start + entry.key_len];
@@ -393,9 +396,10 @@ impl Outbox {
                 offset: 0,
                 _private: std::ptr::without_provenance_mut(entry.tag),
             });
+            keys += entry.key_len;
             next = entry.next;
         }
-        self.ledger.produce([(place, self.scratch.len() as u64)]);
+        self.ledger.produce(place, self.scratch.len() as u64, keys);
         let mut start = 0;
         while start < self.scratch.len() {
             let seen = self.ledger.lock().returned;

@@ -350,6 +350,26 @@ fn a_writer_that_waits_for_memory_is_woken_by_a_failure() {
 }
 
 #[test]
+fn keys_on_the_way_are_bounded_like_values() {
+    for value in [None, Some(&b"v"[..])] {
+        let (cluster, mut config) = cluster(&[("t", 1)]);
+        config.advanced.in_flight_bytes = 64 << 10;
+        config.advanced.stall_timeout = Duration::from_secs(1);
+        let mut outbox = open(&config, &["t"]);
+        let key = "k".repeat(1000);
+        for _ in 0..1000 {
+            send(&mut outbox, 0, &key, value).unwrap();
+        }
+        outbox.commit().unwrap();
+        down(&cluster);
+        let failure = (0..10_000).find_map(|_| send(&mut outbox, 0, &key, value).err()).unwrap();
+        assert!(matches!(failure, Error::Stalled { .. }), "{failure}");
+        let taken = outbox.tracker().produced() - 1000;
+        assert!(taken <= 64, "{taken} were taken");
+    }
+}
+
+#[test]
 fn dropping_with_messages_on_the_way_gives_every_chunk_back() {
     for is_down in [true, false] {
         let (cluster, mut config) = cluster(&[("t", 3)]);

@@ -108,6 +108,25 @@ impl Client {
             _ => Err(self.exchange.unreadable(&call, "has no text named schema")),
         }
     }
+
+    /// The subjects that have the schema of this number.
+    ///
+    /// # Errors
+    ///
+    /// There is no such schema, or no good answer came.
+    pub async fn subjects(&self, id: u32) -> Result<Vec<String>, Error> {
+        let path = ["schemas", "ids", &id.to_string(), "versions"];
+        let call = self.exchange.get(Doing::Fetch { id }, &path, ANSWER_LIMIT);
+        let answer = self.exchange.send(&call, self.exchange.whole()).await?;
+        let versions = answer.as_array().map(Vec::as_slice).unwrap_or_default();
+        let subjects: Option<Vec<String>> = versions
+            .iter()
+            .map(|version| version.get("subject").and_then(Value::as_str).map(str::to_owned))
+            .collect();
+        subjects
+            .filter(|subjects| !subjects.is_empty())
+            .ok_or_else(|| self.exchange.unreadable(&call, "is no list of subjects and versions"))
+    }
 }
 
 impl Exchange {

@@ -12,8 +12,6 @@ use crate::schema::{self, BindingSchemas, Projection, Selection, Shape};
 pub struct BindingInfo {
     /// The topic that its messages go to.
     pub topic: String,
-    /// Position of that topic among the session's; bindings of one topic share it.
-    pub topic_index: usize,
     /// The collection that its documents come from.
     pub collection: String,
     /// Names of the key fields, in the order of a Store's key.
@@ -103,11 +101,7 @@ impl Draft {
     }
 
     /// The finished binding; `ids` gives the ids of its [`Self::subjects`], in order.
-    pub(super) fn finish(
-        self,
-        topic_index: usize,
-        mut ids: impl Iterator<Item = u32>,
-    ) -> anyhow::Result<BindingInfo> {
+    pub(super) fn finish(self, mut ids: impl Iterator<Item = u32>) -> anyhow::Result<BindingInfo> {
         let flow::FieldSelection { keys, values, document, .. } = self.selection;
         let document = Some(document).filter(|field| !field.is_empty());
         let layout = Layout { keys: &keys, values: &values, document: document.as_deref() };
@@ -120,7 +114,6 @@ impl Draft {
         };
         Ok(BindingInfo {
             topic: self.topic,
-            topic_index,
             collection: self.collection,
             keys,
             values,

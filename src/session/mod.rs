@@ -17,8 +17,10 @@ mod spec;
 mod transact;
 mod validate;
 
-use std::io::{self, BufWriter};
-use std::process::ExitCode;
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd;
+use std::panic::{self, AssertUnwindSafe};
 use std::thread;
 
 use anyhow::{Context, anyhow};
@@ -26,17 +28,19 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 pub use binding::BindingInfo;
+pub(crate) use open::subjects;
 pub use serve::{Surroundings, serve};
 
 use crate::kafka;
 use crate::log;
 use crate::protocol::Codec;
 
-/// Serves one stream of requests on stdin and stdout, and returns the exit status: 0 at the end of
-/// input, 1 after an error, which is then the last line on stderr.
-pub fn run() -> ExitCode {
+/// Serves one stream of requests on stdin and stdout, and ends the process: with status 0 at the end
+/// of input, with 1 after an error, which is then the last line on stderr.
+pub fn run() -> ! {
     match supervise() {
-        Ok(End::Session(Ok(()))) => ExitCode::SUCCESS,
+        // Every response has been flushed. A client may still be going down in the background.
+        Ok(End::Session(Ok(()))) => kafka::exit_now(0),
         Ok(End::Session(Err(error))) | Err(error) => give_up(&format!("{error:#}"), 1),
         Ok(End::Delivery(error)) => give_up(&error.to_string(), 1),
         Ok(End::Signal(name, status)) => {
@@ -73,11 +77,12 @@ fn supervise() -> anyhow::Result<End> {
             Some(Box::new(move |error| drop(ends.send(End::Delivery(error)))))
         },
     };
+    // Not by way of `io::Stdout`, which would cut a frame at its last newline into two writes.
+    let output = io::stdout().as_fd().try_clone_to_owned().map(File::from).context("taking stdout")?;
     thread::Builder::new()
         .name("session".into())
         .spawn(move || {
-            let output = BufWriter::with_capacity(0, io::stdout());
-            let result = serve(io::stdin().lock(), output, codec, &mut surroundings);
+            let result = caught(|| serve(io::stdin().lock(), output, codec, &mut surroundings));
             drop(ends.send(End::Session(result)));
         })
         .context("starting the session's thread")?;
@@ -98,8 +103,40 @@ fn supervise() -> anyhow::Result<End> {
     end.context("waiting for signals")
 }
 
+/// What `session` returns, or an error that tells of its panic.
+fn caught(session: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<()> {
+    // Nothing that the session had is used afterwards.
+    panic::catch_unwind(AssertUnwindSafe(session)).unwrap_or_else(|payload| {
+        let text = payload.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("for no given reason");
+        Err(anyhow!("the session panicked: {text}; this is a defect, please report it with the lines before"))
+    })
+}
+
 /// Ends the process while other threads may still be at work.
 fn give_up(message: &str, status: i32) -> ! {
     log::last(message);
     kafka::exit_now(status)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_an_error_that_tells_its_text() {
+        for (session, text) in [
+            ((|| panic!("three is {}", 4)) as fn() -> anyhow::Result<()>, "three is 4"),
+            (|| panic!("a text"), "a text"),
+            (|| panic::panic_any(5), "for no given reason"),
+        ] {
+            assert_eq!(
+                caught(session).unwrap_err().to_string(),
+                format!(
+                    "the session panicked: {text}; this is a defect, please report it with the lines before"
+                )
+            );
+        }
+        caught(|| Ok(())).unwrap();
+    }
 }

@@ -97,10 +97,10 @@ impl Stage {
 
 fn store(store: &Store<'_>, opened: &mut Opened, scratch: &mut Scratch) -> anyhow::Result<()> {
     let Opened { bindings, outbox } = opened;
-    let binding =
-        usize::try_from(store.binding).ok().and_then(|index| bindings.get(index)).ok_or_else(|| {
-            anyhow!("a store names binding {}, but there {}", store.binding, bindings_there(bindings.len()))
-        })?;
+    let number = usize::try_from(store.binding).unwrap_or(usize::MAX);
+    let binding = bindings.get(number).ok_or_else(|| {
+        anyhow!("a store names binding {}, but there {}", store.binding, bindings_there(bindings.len()))
+    })?;
     let document = Document {
         key: fields(store.key),
         values: fields(store.values),
@@ -109,7 +109,7 @@ fn store(store: &Store<'_>, opened: &mut Opened, scratch: &mut Scratch) -> anyho
     };
     let (key, value) = outbox.buffers()?;
     match binding.plan.encode(&document, scratch, key, value) {
-        Ok(has_value) => Ok(outbox.push(binding.topic_index, has_value)?),
+        Ok(has_value) => Ok(outbox.push(number, has_value)?),
         Err(error) => {
             outbox.abandon();
             let key = binding.describe_key(&document, scratch);

@@ -29,6 +29,8 @@ fn each_distinct_schema_is_sent_once_and_numbers_come_in_order() {
         for (id, (_, schema)) in ids.iter().zip(&asked) {
             assert_eq!(client.schema(*id).await.unwrap(), *schema);
         }
+        assert_eq!(client.subjects(ids[0]).await.unwrap(), ["a", "b"]);
+        assert_eq!(client.subjects(ids[1]).await.unwrap(), ["b"]);
         assert_eq!(client.register(&[]).await.unwrap(), [0_u32; 0]);
         client.check(Duration::from_secs(60)).await.unwrap();
     });
@@ -210,6 +212,13 @@ fn refusals_are_not_repeated_and_say_what_to_do() {
             text(&client.schema(7).await.unwrap_err(), &address),
             "reading schema 7 at the schema registry ADDRESS: it answered 404, \"Schema 7 not found\" (error code 40403); ask the registry that the messages were written with"
         );
+        for answer in ["[]", "{}", r#"[{"subject":1}]"#, r#"["a"]"#] {
+            registry.inject(Fault::answer(200, answer));
+            assert_eq!(
+                text(&client.subjects(7).await.unwrap_err(), &address),
+                "reading schema 7 at the schema registry ADDRESS: the answer is no list of subjects and versions; check that schema_registry.endpoint is the base address of a schema registry"
+            );
+        }
     });
 }
 

@@ -1,40 +1,15 @@
 //! Reading Stores allocates nothing once the buffers are there, in either codec.
-#![expect(unsafe_code, reason = "a global allocator that counts")]
-
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use materialize_kafka::protocol::messages::request;
 use materialize_kafka::protocol::{Codec, Incoming, RequestReader, RequestWriter, Tuple};
 
-struct Counting;
-
-static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
-
-// SAFETY: everything is left to the system's allocator.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.dealloc(memory, layout) }
-    }
-
-    unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.realloc(memory, layout, size) }
-    }
-}
+#[path = "common/counting.rs"]
+#[allow(dead_code, reason = "a suite counts in its own way")]
+mod counting;
 
 #[global_allocator]
-static ALLOCATOR: Counting = Counting;
+static ALLOCATOR: counting::Counting = counting::Counting;
 
-/// One test alone: its neighbours would allocate as well.
 #[test]
 fn stores_allocate_nothing() {
     let nested = r#"{"_meta":{"uuid":"7545a800-1dda-11b2-8000-071353030311"},"a":[[{"b":[1,{"c":"\u00e9"}]}]],"id":1}"#;
@@ -69,10 +44,10 @@ fn stores_allocate_nothing() {
             stores += 1;
             // The first ones bring scratch memory to its size.
             if stores == 4 {
-                before = ALLOCATIONS.load(Ordering::Relaxed);
+                before = counting::of_this_thread();
             }
         }
         assert_eq!(stores, 40_000);
-        assert_eq!(ALLOCATIONS.load(Ordering::Relaxed) - before, 0, "{codec:?}");
+        assert_eq!(counting::of_this_thread() - before, 0, "{codec:?}");
     }
 }

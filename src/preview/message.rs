@@ -1,0 +1,269 @@
+//! A message as it is printed: key and value as JSON, whatever they are on the wire.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use apache_avro::Schema;
+use apache_avro::reader::datum::GenericDatumReader;
+use serde::ser::SerializeMap as _;
+use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
+
+use super::avro;
+use super::error::Error;
+use super::landed::{Landed, split_schema_id};
+use crate::kafka::Record;
+use crate::registry::{self, Client};
+
+/// A message with its key and value as JSON. Serializes to a line of `--output jsonl`.
+#[derive(Debug, Serialize)]
+pub(super) struct Message {
+    pub(super) topic: String,
+    pub(super) partition: i32,
+    pub(super) offset: i64,
+    /// Milliseconds since 1970.
+    timestamp: Option<i64>,
+    pub(super) key: Option<Box<RawValue>>,
+    /// None is a tombstone.
+    pub(super) value: Option<Box<RawValue>>,
+    headers: Headers,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) key_schema: Option<SchemaName>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) value_schema: Option<SchemaName>,
+}
+
+/// What the registry calls a schema.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct SchemaName {
+    /// None if the registry does not tell.
+    pub(super) subject: Option<String>,
+    pub(super) id: u32,
+}
+
+/// Headers as an object of texts.
+#[derive(Debug)]
+struct Headers(Vec<(String, Option<Vec<u8>>)>);
+
+/// What is needed to decode messages.
+pub(super) enum Decoder<'s> {
+    /// Messages are JSON.
+    Json,
+    /// Messages are Avro, by the schemas that the registry has.
+    Avro {
+        readers: BTreeMap<u32, GenericDatumReader<'s>>,
+        subjects: &'s BTreeMap<(String, u32), Option<String>>,
+    },
+}
+
+/// The schemas of Avro messages, as the registry has them.
+#[derive(Default)]
+pub(super) struct Schemas {
+    by_id: BTreeMap<u32, Schema>,
+    /// By topic and id.
+    subjects: BTreeMap<(String, u32), Option<String>>,
+}
+
+impl Schemas {
+    /// Asks a registry for all schemas that messages name.
+    pub(super) async fn of(landed: &Landed, registry: &Client) -> Result<Self, Error> {
+        let mut schemas = Self::default();
+        let mut known: BTreeMap<u32, Vec<String>> = BTreeMap::new();
+        for (topic, id) in landed.schemas() {
+            if !known.contains_key(id) {
+                let text = match registry.schema(*id).await {
+                    Ok(text) => text,
+                    // Foreign messages may begin with anything. Whoever needs the schema says so.
+                    Err(registry::Error::Refused { status: 404, .. }) => continue,
+                    Err(error) => return Err(error.into()),
+                };
+                schemas.by_id.insert(*id, avro::parse(*id, &text)?);
+                // Not every registry can tell; then messages have ids alone.
+                let subjects = registry.subjects(*id).await.unwrap_or_else(|error| {
+                    tracing::warn!(%error, id, "the subjects of a schema remain unknown");
+                    Vec::new()
+                });
+                known.insert(*id, subjects);
+            }
+            let subjects = known.get(id).map(Vec::as_slice).unwrap_or_default();
+            schemas.subjects.insert((topic.clone(), *id), subject_of(topic, subjects));
+        }
+        Ok(schemas)
+    }
+
+    /// A decoder of messages with these schemas.
+    pub(super) fn decoder(&self) -> Result<Decoder<'_>, Error> {
+        let readers = self.by_id.iter().map(|(id, schema)| Ok((*id, avro::reader(*id, schema)?)));
+        Ok(Decoder::Avro { readers: readers.collect::<Result<_, Error>>()?, subjects: &self.subjects })
+    }
+}
+
+/// The subject that messages of a topic have a schema by: `TOPIC-` and sixteen hex digits.
+fn subject_of(topic: &str, subjects: &[String]) -> Option<String> {
+    let behind = |subject: &str| subject.strip_prefix(topic)?.strip_prefix('-').map(str::to_owned);
+    let is_hash = |text: &str| text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let ours = subjects.iter().find(|subject| behind(subject).is_some_and(|rest| is_hash(&rest)));
+    // Schemas of others have other subjects, usually beginning with the topic as well.
+    let other = || subjects.iter().find(|subject| behind(subject).is_some());
+    ours.or_else(other).or(subjects.first()).cloned()
+}
+
+impl Decoder<'_> {
+    /// Decodes a message.
+    pub(super) fn decode(&self, record: Record) -> Result<Message, Error> {
+        let Record { topic, partition, offset, timestamp, key, value, headers } = record;
+        let part = |part: &'static str, bytes: &Option<Vec<u8>>| match bytes {
+            None => Ok((None, None)),
+            Some(bytes) => {
+                let decoded = self.part(&topic, bytes);
+                decoded.map(|(json, schema)| (Some(json), schema)).map_err(|reason| Error::Foreign {
+                    topic: topic.clone(),
+                    partition,
+                    offset,
+                    part,
+                    reason,
+                })
+            }
+        };
+        let (key, key_schema) = part("key", &key)?;
+        let (value, value_schema) = part("value", &value)?;
+        let headers = Headers(headers);
+        Ok(Message { topic, partition, offset, timestamp, key, value, headers, key_schema, value_schema })
+    }
+
+    fn part(&self, topic: &str, bytes: &[u8]) -> Result<(Box<RawValue>, Option<SchemaName>), String> {
+        match self {
+            Self::Json => Ok((json(bytes)?, None)),
+            Self::Avro { readers, subjects } => {
+                let (id, body) = split_schema_id(bytes)
+                    .ok_or("not Avro of a registry: it has no magic byte and schema id in front")?;
+                let reader = readers
+                    .get(&id)
+                    .ok_or_else(|| format!("not of a known Avro schema: the registry has no schema {id}"))?;
+                let text = avro::decode(reader, body)?;
+                let subject = subjects.get(&(topic.to_owned(), id)).cloned().flatten();
+                let json =
+                    RawValue::from_string(text).map_err(|error| format!("not to be shown: {error}"))?;
+                Ok((json, Some(SchemaName { subject, id })))
+            }
+        }
+    }
+}
+
+/// JSON text as it is on the wire, on one line.
+fn json(bytes: &[u8]) -> Result<Box<RawValue>, String> {
+    let text = str::from_utf8(bytes).map_err(|error| format!("not JSON: {error}"))?;
+    // Line ends are white space in JSON, as texts cannot have them. Ours have none.
+    let text = match text.contains(['\n', '\r']) {
+        true => Cow::Owned(text.replace(['\n', '\r'], " ")),
+        false => Cow::Borrowed(text),
+    };
+    RawValue::from_string(text.trim().to_owned()).map_err(|error| format!("not JSON: {error}"))
+}
+
+impl Serialize for Headers {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for (name, value) in &self.0 {
+            map.serialize_entry(name, &value.as_deref().map(String::from_utf8_lossy))?;
+        }
+        map.end()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(key: &[u8], value: Option<&[u8]>) -> Record {
+        Record {
+            topic: "t".to_owned(),
+            partition: 1,
+            offset: 2,
+            timestamp: Some(3),
+            key: Some(key.to_vec()),
+            value: value.map(<[u8]>::to_vec),
+            headers: Vec::new(),
+        }
+    }
+
+    fn line(decoder: &Decoder<'_>, record: Record) -> String {
+        serde_json::to_string(&decoder.decode(record).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn json_is_printed_as_it_is_on_the_wire() {
+        let given = record(br#"{"id":1}"#, Some(br#"{"f":1.50e+02,"u":"\u00e9","z":18446744073709551616}"#));
+        let expected = concat!(
+            r#"{"topic":"t","partition":1,"offset":2,"timestamp":3,"key":{"id":1},"#,
+            r#""value":{"f":1.50e+02,"u":"\u00e9","z":18446744073709551616},"headers":{}}"#
+        );
+        assert_eq!(line(&Decoder::Json, given), expected);
+    }
+
+    #[test]
+    fn tombstones_headers_and_missing_parts() {
+        let headers = vec![("h".to_owned(), Some(b"a\xff".to_vec())), ("n".to_owned(), None)];
+        let given = Record { key: None, timestamp: None, headers, ..record(b"", None) };
+        let expected = "{\"topic\":\"t\",\"partition\":1,\"offset\":2,\"timestamp\":null,\"key\":null,\
+                        \"value\":null,\"headers\":{\"h\":\"a\u{fffd}\",\"n\":null}}";
+        assert_eq!(line(&Decoder::Json, given), expected);
+    }
+
+    #[test]
+    fn json_of_others_comes_on_one_line() {
+        let given = record(b"1", Some(b" {\n \"a\":\r\n[] }\n"));
+        assert!(line(&Decoder::Json, given).contains(r#""value":{  "a":  [] },"#));
+    }
+
+    #[test]
+    fn what_is_not_json_is_told() {
+        for (key, reason) in [
+            (&b"\xff"[..], "not JSON: invalid utf-8 sequence of 1 bytes from index 0"),
+            (b"hello", "not JSON: expected value at line 1 column 1"),
+            (b"", "not JSON: EOF while parsing a value at line 1 column 0"),
+        ] {
+            let error = Decoder::Json.decode(record(key, None)).unwrap_err().to_string();
+            let expected = format!(
+                "topic \"t\", partition 1, offset 2: the key is {reason}; was it written by something else?"
+            );
+            assert_eq!(error, expected);
+        }
+    }
+
+    #[test]
+    fn avro_is_decoded_and_named() {
+        let schema = avro::parse(258, r#"["string","null"]"#).unwrap();
+        let subjects = BTreeMap::from([(("t".to_owned(), 258), Some("t-s".to_owned()))]);
+        let readers = BTreeMap::from([(258, avro::reader(258, &schema).unwrap())]);
+        let decoder = Decoder::Avro { readers, subjects: &subjects };
+        let given = record(b"\x00\x00\x00\x01\x02\x00\x02k", Some(b"\x00\x00\x00\x01\x02\x02"));
+        let expected = concat!(
+            r#"{"topic":"t","partition":1,"offset":2,"timestamp":3,"key":"k","value":null,"headers":{},"#,
+            r#""key_schema":{"subject":"t-s","id":258},"value_schema":{"subject":"t-s","id":258}}"#
+        );
+        assert_eq!(line(&decoder, given), expected);
+
+        for (value, reason) in [
+            (&b"{}"[..], "not Avro of a registry: it has no magic byte and schema id in front"),
+            (b"\x00\x00\x00\x00\x01", "not of a known Avro schema: the registry has no schema 1"),
+            (b"\x00\x00\x00\x01\x02\x02\x00", "longer than its Avro schema says, by 1 bytes"),
+        ] {
+            let error =
+                decoder.decode(record(b"\x00\x00\x00\x01\x02\x02", Some(value))).unwrap_err().to_string();
+            assert!(error.contains(&format!("the value is {reason};")), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_subject_is_that_of_the_topic() {
+        let subjects = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let hash = "0123456789abcdef";
+        let both = subjects(&[&format!("t-x-{hash}"), &format!("t-{hash}")]);
+        assert_eq!(subject_of("t", &both).as_deref(), Some("t-0123456789abcdef"));
+        assert_eq!(subject_of("t-x", &both).as_deref(), Some("t-x-0123456789abcdef"));
+        assert_eq!(subject_of("t", &subjects(&["u-value", "t-value"])).as_deref(), Some("t-value"));
+        assert_eq!(subject_of("t", &subjects(&["u-value"])).as_deref(), Some("u-value"));
+        assert_eq!(subject_of("t", &[]), None);
+    }
+}

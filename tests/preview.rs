@@ -1,0 +1,431 @@
+//! `materialize-kafka preview`, the real binary: what it prints, what it refuses, and how it ends.
+
+#![allow(clippy::unwrap_used, reason = "it is test code")]
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use common::runtime::shared_data;
+use materialize_kafka::kafka::mock::Cluster;
+use serde_json::{Value, json};
+
+/// What a preview did.
+struct Previewed {
+    status: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+impl Previewed {
+    /// The messages that it printed as JSON lines, all of stdout.
+    fn messages(&self) -> Vec<Value> {
+        assert_eq!(self.status, Some(0), "{}", self.stderr);
+        self.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// Its error, having asserted that it failed and printed nothing else on stdout.
+    fn error(&self) -> &str {
+        assert_eq!((self.status, &self.stdout[..]), (Some(1), ""), "{}", self.stderr);
+        self.stderr.lines().last().unwrap().strip_prefix("error: ").unwrap_or(&self.stderr)
+    }
+}
+
+fn preview(source: &Path, fixture: &Path, more: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_materialize-kafka"));
+    command.args(["preview", "--source"]).arg(source).arg("--fixture").arg(fixture).args(more);
+    command.env_remove("LOG_LEVEL").env_remove("COLUMNS").env_remove("FLOW_RUNTIME_CODEC");
+    command
+}
+
+fn run(mut command: Command) -> Previewed {
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    Previewed {
+        status: output.status.code(),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+fn orders(more: &[&str]) -> Previewed {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/orders");
+    run(preview(&folder.join("flow.yaml"), &folder.join("fixture.jsonl"), more))
+}
+
+/// Specification and fixture in a folder that goes with the value.
+struct Case {
+    folder: tempfile::TempDir,
+}
+
+impl Case {
+    fn new(specification: &str, fixture: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("flow.yaml"), specification).unwrap();
+        fs::write(folder.path().join("fixture.jsonl"), fixture).unwrap();
+        Self { folder }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn command(&self, more: &[&str]) -> Command {
+        preview(&self.path("flow.yaml"), &self.path("fixture.jsonl"), more)
+    }
+
+    fn run(&self, more: &[&str]) -> Previewed {
+        run(self.command(more))
+    }
+}
+
+/// One collection of lists of texts, by number, with this configuration.
+fn things(config: &Value) -> String {
+    json!({
+        "collections": {"acme/things": {
+            "key": ["/id"],
+            "schema": {
+                "type": "object", "required": ["id"],
+                "properties": {"id": {"type": "integer"}, "parts": {"type": "array", "items": {"type": "string"}}},
+            },
+        }},
+        "materializations": {"acme/task": {
+            "endpoint": {"local": {"command": ["/does/not/exist"], "protobuf": true, "config": config}},
+            "bindings": [{"source": "acme/things", "resource": {"topic": "things"}}],
+        }},
+    })
+    .to_string()
+}
+
+/// The lines without what differs from run to run.
+fn without_times(jsonl: &str) -> String {
+    let mut text = String::new();
+    for line in jsonl.lines() {
+        let (before, rest) = line.split_once(r#""timestamp":"#).unwrap();
+        let (time, after) = rest.split_once(',').unwrap();
+        assert!(time.parse::<u64>().unwrap() > 1_700_000_000_000, "{line}");
+        writeln!(text, "{before}{after}").unwrap();
+    }
+    text
+}
+
+#[test]
+fn the_example_in_json() {
+    let proto = orders(&["--name", "shop/json", "--output", "jsonl", "--codec", "proto"]);
+    assert_eq!(proto.status, Some(0), "{}", proto.stderr);
+    insta::assert_snapshot!("orders_json", without_times(&proto.stdout));
+    let json = orders(&["--name", "shop/json", "--output", "jsonl", "--codec", "json"]);
+    assert_eq!(without_times(&json.stdout), without_times(&proto.stdout));
+    assert!(
+        json.stderr.starts_with("8 messages in 2 topics, 2,773 bytes of keys and values, "),
+        "{}",
+        json.stderr
+    );
+    assert_eq!(json.stderr.lines().count(), 1);
+}
+
+#[test]
+fn the_example_in_avro() {
+    let proto = orders(&["--name", "shop/avro", "--output", "jsonl", "--codec", "proto"]);
+    assert_eq!(proto.status, Some(0), "{}", proto.stderr);
+    insta::assert_snapshot!("orders_avro", without_times(&proto.stdout));
+    let json = orders(&["--name", "shop/avro", "--output", "jsonl", "--codec", "json"]);
+    assert_eq!(without_times(&json.stdout), without_times(&proto.stdout));
+}
+
+#[test]
+fn the_example_as_tables() {
+    for task in ["shop/json", "shop/avro"] {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/orders");
+        let mut command =
+            preview(&folder.join("flow.yaml"), &folder.join("fixture.jsonl"), &["--name", task]);
+        command.env("COLUMNS", "100");
+        let previewed = run(command);
+        assert_eq!(previewed.status, Some(0), "{}", previewed.stderr);
+        assert_eq!(previewed.stderr, "");
+        assert!(previewed.stdout.lines().all(|line| line.chars().count() <= 100), "{}", previewed.stdout);
+        let (table, time) = previewed.stdout.trim_end().rsplit_once(", ").unwrap();
+        assert!(time.strip_suffix(" s").unwrap().parse::<f64>().unwrap() > 0.0);
+        insta::assert_snapshot!(task.replace('/', "_table_"), table);
+    }
+}
+
+#[test]
+fn sessions_have_as_many_transactions_as_they_are_told() {
+    let fixture: String =
+        (0..6).map(|id| format!("[\"acme/things\",{{\"id\":{id}}}]\n{{\"commit\":true}}\n")).collect();
+    let case = Case::new(&things(&json!({"message_format": "JSON"})), &fixture);
+    for (sessions, opened, messages) in
+        [("1,2", 2, 3), ("-1", 1, 6), ("2,-1", 2, 6), ("0,1", 2, 1), ("9,1", 2, 6)]
+    {
+        let mut command = case.command(&["--output", "jsonl", "--sessions", sessions]);
+        let previewed = run({
+            command.env("LOG_LEVEL", "info");
+            command
+        });
+        assert_eq!(previewed.messages().len(), messages, "--sessions {sessions}");
+        let logged = previewed.stderr.lines().filter(|line| line.starts_with("connector: INFO opened "));
+        assert_eq!(logged.count(), opened, "--sessions {sessions}: {}", previewed.stderr);
+    }
+}
+
+#[test]
+fn a_fixture_may_come_through_a_pipe() {
+    let case = Case::new(&things(&json!({"message_format": "JSON"})), "");
+    let mut command = preview(&case.path("flow.yaml"), Path::new("-"), &["--output", "jsonl"]);
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(br#"["acme/things",{"id":7}]"#).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let line: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(line["key"], json!({"id": 7}));
+}
+
+#[test]
+fn an_empty_fixture_is_an_empty_transaction() {
+    let case = Case::new(&things(&json!({"message_format": "JSON"})), "");
+    let previewed = case.run(&[]);
+    assert_eq!(previewed.status, Some(0), "{}", previewed.stderr);
+    assert!(previewed.stdout.starts_with("0 messages in 0 topics, 0 bytes of keys and values, "));
+}
+
+/// A partition's log at the embedded brokers holds 5 MiB.
+#[test]
+fn nothing_of_a_large_fixture_is_lost() {
+    const DOCUMENTS: u32 = 20_000;
+    let mut fixture = String::new();
+    let mut random = 1_u64;
+    let mut total = 0;
+    for id in 0..DOCUMENTS {
+        let mut digits = |texts: u32, words: u32| {
+            let mut text = |_| {
+                let mut text = String::new();
+                for _ in 0..words {
+                    random = random
+                        .wrapping_mul(6_364_136_223_846_793_005)
+                        .wrapping_add(1_442_695_040_888_963_407);
+                    write!(text, "{random:020}").unwrap();
+                }
+                total += text.len();
+                text
+            };
+            (0..texts).map(&mut text).collect::<Vec<_>>()
+        };
+        // Now and then a document that is larger than the whole log may be.
+        let parts = if id == 300 || id == 15_000 { digits(120, 2_500) } else { digits(1, 90) };
+        writeln!(fixture, "{}", json!(["acme/things", {"id": id, "parts": parts}])).unwrap();
+        if id % 7_000 == 6_999 {
+            fixture.push_str("{\"commit\":true}\n");
+        }
+    }
+    assert!(total > 40_000_000);
+    let config = json!({"message_format": "JSON", "topic_partitions": 1, "compression": "none"});
+    let previewed = Case::new(&things(&config), &fixture).run(&["--output", "jsonl"]);
+    drop(fixture);
+
+    assert_eq!(previewed.status, Some(0), "{}", previewed.stderr);
+    let mut ids = Vec::new();
+    for (offset, line) in previewed.stdout.lines().enumerate() {
+        let message: Value = serde_json::from_str(line).unwrap();
+        assert_eq!(message["offset"], offset);
+        ids.push(message["key"]["id"].as_u64().unwrap());
+    }
+    // One partition, and within a transaction documents come in the order of their keys.
+    assert!(ids.iter().copied().eq(0..u64::from(DOCUMENTS)), "{} messages", ids.len());
+    assert!(previewed.stdout.len() > total);
+}
+
+#[test]
+fn live_servers_are_read_from_where_they_were() {
+    let cluster = Cluster::new(1).unwrap();
+    cluster.create_topic("things", 2).unwrap();
+    let config = json!({"message_format": "JSON", "bootstrap_servers": cluster.bootstrap_servers()});
+    let fixture: String = (0..10).map(|id| format!("[\"acme/things\",{{\"id\":{id}}}]\n")).collect();
+    let case = Case::new(&things(&config), &fixture);
+    let place =
+        |message: &Value| (message["partition"].as_i64().unwrap(), message["offset"].as_i64().unwrap());
+
+    let first = case.run(&["--live", "--output", "jsonl"]).messages();
+    let second = case.run(&["--live", "--output", "jsonl"]).messages();
+    let third = case.run(&["--output", "jsonl"]).messages();
+    assert_eq!([first.len(), second.len(), third.len()], [10, 10, 10]);
+    let in_partition = |partition| first.iter().filter(|message| place(message).0 == partition).count();
+    for (before, after) in first.iter().zip(&second) {
+        let (partition, offset) = place(before);
+        let moved = i64::try_from(in_partition(partition)).unwrap();
+        assert_eq!(place(after), (partition, offset + moved));
+        assert_eq!(before["key"], after["key"]);
+    }
+    assert_eq!(place(&third[0]).1, 0, "the embedded brokers are others");
+}
+
+#[test]
+fn mistakes_are_explained() {
+    let json_config = json!({"message_format": "JSON"});
+    let good = things(&json_config);
+    let line = r#"["acme/things",{"id":1}]"#;
+    let cases = [
+        (
+            good.clone(),
+            format!("{line}\n[\"acme/things\",{{\"id\":]\n"),
+            vec![],
+            "/fixture.jsonl line 2: expected [\"collection\", {document}] or {\"commit\": true}: expected value (column 22)",
+        ),
+        (
+            good.clone(),
+            line.to_owned(),
+            vec!["--name", "acme/other"],
+            "/flow.yaml has no materialization \"acme/other\", it has acme/task",
+        ),
+        (
+            things(&json!({"message_format": "CSV"})),
+            line.to_owned(),
+            vec![],
+            "the endpoint's configuration: ",
+        ),
+        (
+            good.replace(r#""topic":"things""#, r#""topic":"no/topic""#),
+            line.to_owned(),
+            vec![],
+            "the connector failed while answering Validate (exit status: 1): ",
+        ),
+        (
+            good.replace(r#""source":"#, r#""disable":true,"source":"#),
+            line.to_owned(),
+            vec![],
+            "materialization \"acme/task\" has no bindings, or all are disabled; there is nothing to preview",
+        ),
+        (
+            things(&json!({"message_format": "Avro"})),
+            format!("{line}\n[\"acme/things\",{{\"id\":\"two\"}}]\n"),
+            vec![],
+            "the connector failed while answering StartCommit (exit status: 1): binding 0, collection acme/things, \
+             topic \"things\": encoding the document with key",
+        ),
+    ];
+    for (specification, fixture, more, expected) in cases {
+        let previewed = Case::new(&specification, &fixture).run(&more);
+        let error = previewed.error();
+        assert!(error.contains(expected), "{error}\nexpected {expected}");
+    }
+
+    let case = Case::new(&good, line);
+    let missing = run(preview(&case.path("flow.yaml"), &case.path("none.jsonl"), &[]));
+    assert!(
+        missing.error().ends_with(
+            "/none.jsonl: No such file or directory (os error 2); name a file, or - for standard input"
+        ),
+        "{}",
+        missing.error()
+    );
+    let missing = run(preview(&case.path("none.yaml"), &case.path("fixture.jsonl"), &[]));
+    assert!(missing.error().starts_with("cannot read the specification "), "{}", missing.error());
+
+    let several = orders(&[]);
+    assert!(
+        several.error().ends_with("has 2 materializations; choose one with --name: shop/avro, shop/json")
+    );
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_error() {
+    let fixture: String = (0..20_000).map(|id| format!("[\"acme/things\",{{\"id\":{id}}}]\n")).collect();
+    let case = Case::new(&things(&json!({"message_format": "JSON"})), &fixture);
+    let mut command = case.command(&["--output", "jsonl"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut stdout = child.stdout.take().unwrap();
+    let mut beginning = [0; 10];
+    stdout.read_exact(&mut beginning).unwrap();
+    drop(stdout);
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
+}
+
+#[test]
+fn real_documents_arrive_whole() {
+    let Some(data) = shared_data("real_documents_arrive_whole") else { return };
+    let data = data.join("github-webhooks");
+    let source: Value = serde_json::from_slice(&fs::read(data.join("flow.json")).unwrap()).unwrap();
+    let (name, task) = source["materializations"].as_object().unwrap().iter().next().unwrap();
+    // Of each topic the collection and the pointers of its key.
+    let topics: BTreeMap<&str, (&str, Vec<&str>)> = task["bindings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|binding| {
+            let collection = binding["source"].as_str().unwrap();
+            let key = source["collections"][collection]["key"].as_array().unwrap();
+            let key = key.iter().map(|pointer| pointer.as_str().unwrap()).collect();
+            (binding["resource"]["topic"].as_str().unwrap(), (collection, key))
+        })
+        .collect();
+
+    // By topic and key: the last document of each transaction, in order.
+    let mut expected: BTreeMap<(&str, String), Vec<Value>> = BTreeMap::new();
+    let mut transaction: BTreeMap<(&str, String), Value> = BTreeMap::new();
+    let mut documents = 0;
+    let fixture = fs::read_to_string(data.join("fixture.jsonl")).unwrap();
+    for line in fixture.lines().chain(["{\"commit\":true}"]) {
+        let line: Value = serde_json::from_str(line).unwrap();
+        if line.is_object() {
+            for (key, document) in std::mem::take(&mut transaction) {
+                expected.entry(key).or_default().push(document);
+            }
+            continue;
+        }
+        documents += 1;
+        for (topic, (collection, key)) in &topics {
+            if line[0] == *collection {
+                transaction.insert((topic, key_of(key, &line[1])), line[1].clone());
+            }
+        }
+    }
+    assert_eq!(documents, 102);
+
+    let folder = tempfile::tempdir().unwrap();
+    let json_source = folder.path().join("flow.json");
+    let mut in_json = source.clone();
+    in_json["materializations"][name]["endpoint"]["local"]["config"]["message_format"] = json!("JSON");
+    fs::write(&json_source, in_json.to_string()).unwrap();
+
+    for (source, codec) in
+        [(&data.join("flow.json"), "proto"), (&json_source, "proto"), (&json_source, "json")]
+    {
+        let more = ["--output", "jsonl", "--codec", codec];
+        let mut landed: BTreeMap<(&str, String), Vec<Value>> = BTreeMap::new();
+        for message in run(preview(source, &data.join("fixture.jsonl"), &more)).messages() {
+            let topic = message["topic"].as_str().unwrap();
+            let (topic, (_, key)) = topics.get_key_value(topic).unwrap();
+            let document = message["value"]["flow_document"].as_str().unwrap();
+            let mut document: Value = serde_json::from_str(document).unwrap();
+            let meta = document["_meta"].as_object_mut().unwrap();
+            assert!(meta.remove("uuid").unwrap().as_str().unwrap().ends_with("-071353030311"));
+            if meta.is_empty() {
+                document.as_object_mut().unwrap().remove("_meta");
+            }
+            assert_eq!(key_of_message(key, &message["key"]), key_of(key, &document));
+            landed.entry((topic, key_of(key, &document))).or_default().push(document);
+        }
+        assert!(landed == expected, "{codec} of {}", source.display());
+    }
+}
+
+/// The values at the key's pointers, as text.
+fn key_of(pointers: &[&str], document: &Value) -> String {
+    let values: Vec<_> = pointers.iter().map(|pointer| document.pointer(pointer).unwrap()).collect();
+    serde_json::to_string(&values).unwrap()
+}
+
+/// The same, of a message's key.
+fn key_of_message(pointers: &[&str], key: &Value) -> String {
+    let part = |(i, pointer): (usize, &&str)| match key.get("_flow_key") {
+        Some(parts) => parts[format!("p{}", i + 1)].clone(),
+        None => key[&pointer[1..]].clone(),
+    };
+    serde_json::to_string(&pointers.iter().enumerate().map(part).collect::<Vec<_>>()).unwrap()
+}

@@ -1,0 +1,181 @@
+//! Spec, Validate and Apply of the real binary: what they answer, and what they say when a server does not.
+
+#![allow(clippy::unwrap_used, reason = "it is test code")]
+
+mod common;
+
+use std::time::{Duration, Instant};
+
+use common::brokers::Servers;
+use common::runtime::{Connector, Ended, apply, build, task};
+use materialize_kafka::config::{EndpointConfig, Resource, Secret};
+use materialize_kafka::protocol::Codec;
+use materialize_kafka::protocol::messages::{flow, response};
+use materialize_kafka::registry::memory::{Options, Registry};
+use serde_json::{Value, json};
+
+const TASK: &str = r#"
+collections:
+  acme/things:
+    key: [/deep/id]
+    schema:
+      type: object
+      properties:
+        deep: {type: object, properties: {id: {type: integer}, more: {type: string}}, required: [id]}
+        name: {type: string}
+      required: [deep]
+materializations:
+  acme/task:
+    endpoint: {local: {command: [materialize-kafka], config: {}}}
+    bindings:
+      - source: acme/things
+        resource: {topic: things}
+        fields: {recommended: true}
+"#;
+
+#[test]
+fn spec_is_what_the_runtime_and_its_form_expect() {
+    let mut connector = Connector::start(Codec::Json);
+    let spec = connector.spec();
+    connector.end().assert_clean();
+    assert_eq!(spec.protocol, 3_032_023);
+    assert_eq!(spec.documentation_url, "https://go.estuary.dev/materialize-kafka");
+    let endpoint: Value = serde_json::from_slice(&spec.config_schema_json).unwrap();
+    let resource: Value = serde_json::from_slice(&spec.resource_config_schema_json).unwrap();
+    // `config` has the snapshots.
+    assert_eq!(endpoint, EndpointConfig::schema());
+    assert_eq!(resource, Resource::schema());
+}
+
+#[test]
+fn validate_answers_every_projection_in_both_forms() {
+    let servers = Servers::start(&["things"]);
+    let task = task(TASK, &servers.json());
+    for codec in [Codec::Proto, Codec::Json] {
+        let mut connector = Connector::start(codec);
+        connector.spec();
+        let mut validated = connector.ask(task.validate()).validated.unwrap();
+        connector.end().assert_clean();
+        let binding = validated.bindings.remove(0);
+        assert_eq!((&binding.resource_path[..], binding.delta_updates), (&["things".to_owned()][..], true));
+        let policy = flow::SerPolicy {
+            str_truncate_after: 65536,
+            nested_obj_truncate_after: 1000,
+            array_truncate_after: 1000,
+        };
+        assert_eq!(binding.ser_policy, Some(policy));
+        let listed: Vec<_> = binding
+            .projection_constraints
+            .iter()
+            .map(|projection| (projection.field.clone(), projection.constraint.clone().unwrap()))
+            .collect();
+        assert_eq!(binding.constraints.into_iter().collect::<Vec<_>>(), listed, "both forms say the same");
+        let lines: String = listed.iter().map(|(field, constraint)| line(field, constraint)).collect();
+        insta::allow_duplicates! { insta::assert_snapshot!(lines, @r"
+        _meta/flow_truncated: FieldOptional (Nested locations can be materialized where they are wanted)
+        deep: LocationRecommended (Top-level locations are usually materialized)
+        deep/id: LocationRecommended (The location is part of the collection's key)
+        deep/more: FieldOptional (Nested locations can be materialized where they are wanted)
+        flow_document: FieldOptional (The root document is usually not needed beside the selected fields)
+        flow_published_at: LocationRecommended (Top-level locations are usually materialized)
+        name: LocationRecommended (Top-level locations are usually materialized)
+        ") }
+    }
+}
+
+fn line(field: &str, constraint: &response::Constraint) -> String {
+    format!("{field}: {:?} ({})\n", constraint.r#type(), constraint.reason)
+}
+
+#[test]
+fn validate_tells_which_server_does_not_answer() {
+    let servers = Servers::start(&["things"]);
+    let mut config = servers.json();
+    config["bootstrap_servers"] = json!("127.0.0.1:1");
+    let message = validate_fails(&config);
+    assert!(
+        message.starts_with("asking the brokers for themselves: no answer from the brokers at 127.0.0.1:1: "),
+        "{message}"
+    );
+    assert!(message.contains("Connection refused"), "{message}");
+    assert!(
+        message.contains("check host and port in bootstrap_servers, and that the broker runs"),
+        "{message}"
+    );
+
+    let mut config = servers.avro();
+    config["schema_registry"]["endpoint"] = json!("http://127.0.0.1:1/base/");
+    let message = validate_fails(&config);
+    assert!(
+        message.starts_with("reading the configuration at the schema registry http://127.0.0.1:1/base"),
+        "{message}"
+    );
+    assert!(message.contains("the connection was refused"), "{message}");
+    assert!(message.contains("check host and port in schema_registry.endpoint"), "{message}");
+
+    config["bootstrap_servers"] = json!("127.0.0.1:1");
+    let message = validate_fails(&config);
+    assert!(
+        message.contains("asking the brokers for themselves")
+            && message.contains("; and reading the configuration at"),
+        "{message}"
+    );
+}
+
+#[test]
+fn validate_tells_what_is_wrong_with_a_registrys_login_and_path() {
+    let servers = Servers::start(&["things"]);
+    let login = Some(("flow".to_owned(), Secret::new("right-secret")));
+    let registry = servers.block_on(Registry::start(Options { login, ..Options::default() })).unwrap();
+    let mut config = servers.avro();
+    config["schema_registry"] =
+        json!({"endpoint": registry.url().to_string(), "username": "flow", "password": "wrong-secret"});
+    let message = validate_fails(&config);
+    assert!(message.contains("it answered 401"), "{message}");
+    assert!(message.contains("check schema_registry.username and schema_registry.password"), "{message}");
+
+    config["schema_registry"]["password"] = json!("right-secret");
+    config["schema_registry"]["endpoint"] = json!(format!("{}/elsewhere", registry.url()));
+    let message = validate_fails(&config);
+    assert!(message.contains("it answered 404"), "{message}");
+    assert!(message.contains("check the path in schema_registry.endpoint"), "{message}");
+}
+
+#[test]
+fn a_collection_whose_schema_cannot_be_mapped_is_told_in_validate() {
+    let servers = Servers::start(&["things"]);
+    let mut request = task(TASK, &servers.avro()).validate();
+    let collection = request.bindings[0].collection.as_mut().unwrap();
+    collection.write_schema_json = r##"{"type":"object","properties":{"a":{"$ref":"#/$defs/gone"}}}"##.into();
+    collection.read_schema_json = Default::default();
+    let mut connector = Connector::start(Codec::Proto);
+    connector.spec();
+    connector.send(request);
+    let message = error(&connector.wait());
+    assert!(message.starts_with("binding 0: the schema of collection acme/things: "), "{message}");
+    assert!(message.contains("#/$defs/gone"), "{message}");
+}
+
+#[test]
+fn apply_leaves_topics_that_exist_as_they_are() {
+    let servers = Servers::start(&["things"]);
+    let task = build(TASK, &servers.json());
+    assert_eq!(apply(&task), "");
+}
+
+fn validate_fails(config: &Value) -> String {
+    let request = task(TASK, config).validate();
+    let start = Instant::now();
+    let mut connector = Connector::start(Codec::Proto);
+    connector.spec();
+    connector.send(request);
+    let ended = connector.wait();
+    assert!(start.elapsed() < Duration::from_secs(15), "an answer within 10 s was promised");
+    assert!(!ended.stderr.contains("secret\"") && !ended.stderr.contains("-secret"), "{}", ended.stderr);
+    error(&ended)
+}
+
+fn error(ended: &Ended) -> String {
+    assert_eq!(ended.status, Some(1), "{}", ended.stderr);
+    ended.message()
+}
