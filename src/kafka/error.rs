@@ -177,7 +177,7 @@ pub(super) fn remedy(code: i32) -> &'static str {
         ),
         (
             Name::RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION,
-            "the topic has fewer partitions than before: was it deleted and made again? restart the task",
+            "the topic is gone, or has fewer partitions than before: create it again if it was deleted, then restart the task",
         ),
         (
             Name::RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS,

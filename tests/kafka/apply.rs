@@ -1,13 +1,14 @@
 //! Apply makes the topics that are missing, and nothing else.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::thread;
 
 use serde_json::json;
 
-use crate::broker::{Admin, Change, acl, unique};
-use crate::common::services;
-use crate::endpoint::{Endpoint, assert_says, specification};
+use crate::broker::{Admin, Change, acl, requests, unique};
+use crate::common::runtime::stores;
+use crate::common::services::{self, Cluster};
+use crate::endpoint::{Endpoint, assert_says, specification, transaction};
 
 #[test]
 fn missing_topics_are_created_as_configured_and_others_left_alone() {
@@ -97,11 +98,12 @@ fn who_may_not_create_a_topic_is_told_which_and_what_to_allow() {
     endpoint.run(&task, &[]);
 }
 
+/// Not even where the brokers create what is asked for.
 #[test]
 fn open_does_not_create_a_missing_topic() {
-    let Some(kafka) = services::kafka() else { return };
+    let Some(cluster) = Cluster::start(1, &["--set", "auto.create.topics.enable=true"]) else { return };
     let topic = unique("missing");
-    let endpoint = Endpoint::json(&kafka.plaintext);
+    let endpoint = Endpoint::json(cluster.bootstrap_servers());
     let message = endpoint.ask_open(&endpoint.task(&specification(&[&topic]))).failure();
     assert_eq!(
         message,
@@ -110,5 +112,43 @@ fn open_does_not_create_a_missing_topic() {
              publishing the task again"
         )
     );
-    assert!(Admin::at(&kafka.plaintext).topics(&topic).is_empty());
+    assert!(Admin::at(cluster.bootstrap_servers()).topics(&topic).is_empty());
+}
+
+/// From Validate to the end of a session.
+#[test]
+fn the_brokers_are_asked_for_the_tasks_topics_and_nothing_else() {
+    let Some(kafka) = services::kafka() else { return };
+    let tag = unique("asked");
+    let topics = ["b", "a"].map(|name| format!("{tag}-{name}"));
+    let endpoint = Endpoint::json(&kafka.plaintext);
+    let document = json!({"id": 1});
+    let requests = requests(&kafka, || {
+        let task = endpoint.task(&specification(&[&topics[0], &topics[1]]));
+        endpoint.apply(&task);
+        endpoint.run(&task, &stores(&task, &transaction([(0, &document), (1, &document)])));
+    });
+
+    let mut seen = BTreeSet::new();
+    for line in &requests {
+        let (kind, request) =
+            (line["requestHeader"]["requestApiKeyName"].as_str().unwrap(), &line["request"]);
+        if kind == "METADATA" {
+            // Null would ask for all that there are.
+            assert!(request["topics"].is_array(), "{request}");
+            assert_eq!(request["allowAutoTopicCreation"], false, "{request}");
+        }
+        let named: Vec<&str> = ["topics", "resources"]
+            .iter()
+            .filter_map(|list| request[list].as_array())
+            .flatten()
+            .filter_map(|item| item["name"].as_str().or(item["resourceName"].as_str()))
+            .collect();
+        // Other requests are of other tests.
+        if named.iter().any(|name| name.starts_with(&tag)) {
+            assert!(named.iter().all(|name| topics.iter().any(|topic| topic == name)), "{request}");
+            seen.insert(kind);
+        }
+    }
+    assert_eq!(seen, BTreeSet::from(["METADATA", "CREATE_TOPICS", "DESCRIBE_CONFIGS"]));
 }

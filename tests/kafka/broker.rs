@@ -1,6 +1,7 @@
 //! The broker's side of things: topics as others make and see them, rights, and another client's view.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -117,6 +118,31 @@ pub fn acl(kafka: &Kafka, change: Change, operations: &[&str], topic: &str) {
 pub enum Change {
     Allow,
     Withdraw,
+}
+
+/// What `work` had the connectors ask of the broker: the broker's log of complete requests, without those of others.
+///
+/// Requests of tests that run meanwhile are among them.
+pub fn requests(kafka: &Kafka, work: impl FnOnce()) -> Vec<Value> {
+    let log = kafka.dir.join("node1/console.log");
+    let length = |path: &Path| usize::try_from(fs::metadata(path).unwrap().len()).unwrap();
+    let level = |level: &str| {
+        let change = format!("kafka.request.logger={level}");
+        let mut arguments = vec!["configs", "--bootstrap-server", &kafka.plaintext, "--entity-name", "1"];
+        arguments.extend(["--entity-type", "broker-loggers", "--alter", "--add-config", &change]);
+        cli(&arguments);
+    };
+    let start = length(&log);
+    level("DEBUG");
+    work();
+    level("INFO");
+    let lines = fs::read(&log).unwrap().split_off(start);
+    String::from_utf8_lossy(&lines)
+        .lines()
+        .filter_map(|line| line.split_once("Completed request:"))
+        .map(|(_, request)| serde_json::from_str::<Value>(request).unwrap())
+        .filter(|request| request["requestHeader"]["clientId"] == "materialize-kafka")
+        .collect()
 }
 
 /// One of Kafka's own tools.

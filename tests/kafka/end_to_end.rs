@@ -107,6 +107,24 @@ fn document(id: usize, transaction: usize) -> Value {
     document
 }
 
+/// A runtime sends one Store a key and transaction; the order does not rest on it.
+#[test]
+fn stores_of_one_key_keep_their_order_within_a_transaction() {
+    let Some(kafka) = services::kafka() else { return };
+    let topic = unique("order");
+    let endpoint = Endpoint::json(&kafka.plaintext);
+    let task = endpoint.task(&specification(&[&topic]));
+    endpoint.apply(&task);
+    let fixture: String = (0..1000)
+        .map(|number| transaction([(0, &json!({"id": number % 7, "text": number.to_string()}))]))
+        .collect();
+    let mut session = endpoint.session(&task);
+    session.transact(stores(&task, &fixture).iter().flatten());
+    endpoint.assert_clean(session);
+    let records = read(&endpoint.config, &[&topic], 1000);
+    assert_landed(&task, &expected(&task, &fixture), &records, &Format::Json, 3);
+}
+
 #[test]
 fn documents_of_a_megabyte_land() {
     let (Some(kafka), Some(registry)) = (services::kafka(), services::registry()) else { return };
