@@ -151,7 +151,7 @@ pub fn seeds() -> Seeds {
         ),
         (
             "durations",
-            r#"{"type":"object","properties":{"duration":{"type":"object","properties":{"d":{"type":"string","format":"duration"}}},"d":{"type":"string","format":"duration"},"RawJSON":{"type":"object","properties":{"json":{}}},"_flow_extra":{"type":"string"}}}"#,
+            r#"{"type":"object","properties":{"duration":{"type":"object","properties":{"d":{"type":"string","format":"duration"},"e":{"type":"array","items":{"type":"string","format":"duration"}}}},"d":{"type":"string","format":"duration"},"RawJSON":{"type":"object","properties":{"json":{}}},"_flow_extra":{"type":"string"}}}"#,
         ),
         (
             "redacted",
