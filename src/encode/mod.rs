@@ -76,7 +76,7 @@ impl Plan {
     ///
     /// # Errors
     ///
-    /// The Store is malformed, or a value does not fit its type. What was written until then remains.
+    /// The Store is malformed, or a value does not fit its type. Nothing has been appended then.
     pub fn encode(
         &self,
         document: &Document<'_>,
