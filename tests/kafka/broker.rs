@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::{self, Write as _};
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -165,7 +166,8 @@ pub fn assert_kcat_reads(brokers: &str, topic: &str, records: &[Record]) {
         Ok(output) => output,
         Err(error) => {
             assert!(std::env::var_os("TEST_SERVICES_REQUIRED").is_none(), "kcat is needed: {error}");
-            eprintln!("skipped: reading {topic} with kcat, which cannot be run: {error}");
+            let _ =
+                writeln!(io::stderr(), "skipped: reading {topic} with kcat, which cannot be run: {error}");
             return;
         }
     };
