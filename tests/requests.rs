@@ -94,7 +94,9 @@ fn validate_tells_which_server_does_not_answer() {
     config["bootstrap_servers"] = json!("127.0.0.1:1");
     let message = validate_fails(&config);
     assert!(
-        message.starts_with("asking the brokers for themselves: no answer from the brokers at 127.0.0.1:1: "),
+        message.starts_with(
+            "asking the brokers for themselves: no usable answer from the brokers at 127.0.0.1:1: "
+        ),
         "{message}"
     );
     assert!(message.contains("Connection refused"), "{message}");

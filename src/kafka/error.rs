@@ -21,7 +21,7 @@ pub enum Error {
         reason: String,
     },
     /// The brokers did not answer.
-    #[error("{doing}: no answer from the brokers at {brokers}: {reason}; {remedy}")]
+    #[error("{doing}: no usable answer from the brokers at {brokers}: {reason}; {remedy}")]
     Unreachable {
         /// What was being done.
         doing: String,

@@ -483,7 +483,7 @@ fn a_probe_finds_brokers_and_says_why_it_does_not() {
     assert!(start.elapsed() < Duration::from_secs(4), "{:?}", start.elapsed());
     assert!(
         refused.starts_with(
-            "asking the brokers for themselves: no answer from the brokers at 127.0.0.1:1: 127.0.0.1:1/bootstrap: \
+            "asking the brokers for themselves: no usable answer from the brokers at 127.0.0.1:1: 127.0.0.1:1/bootstrap: \
              Connect to ipv4#127.0.0.1:1 failed: Connection refused"
         ),
         "{refused}"
@@ -511,7 +511,7 @@ fn a_port_that_never_answers_ends_the_probe_in_time() {
     assert_eq!(
         error,
         format!(
-            "asking the brokers for themselves: no answer from the brokers at {address}: nothing came within 1.0 s; \
+            "asking the brokers for themselves: no usable answer from the brokers at {address}: nothing came within 1.0 s; \
              check host and port in bootstrap_servers, firewalls, and whether this port wants TLS (tls) or a login \
              (credentials)"
         )
@@ -527,7 +527,7 @@ async fn topics_that_exist_are_not_created() {
     // The mock knows no CreateTopics: it is tested against real brokers.
     let error = create_missing(&config, &["c".to_owned()], 6, 1, Duration::from_secs(2)).await.unwrap_err();
     assert!(
-        error.to_string().starts_with("creating topics: no answer from the brokers at 127.0.0.1"),
+        error.to_string().starts_with("creating topics: no usable answer from the brokers at 127.0.0.1"),
         "{error}"
     );
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::{self, Write as _};
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -160,31 +161,38 @@ fn cli(arguments: &[&str]) {
 /// Asserts that kcat reads from a topic what our reader has read. Where there is no kcat, says so, unless servers were
 /// started for the tests: then it must be there.
 pub fn assert_kcat_reads(brokers: &str, topic: &str, records: &[Record]) {
-    let arguments = ["-b", brokers, "-C", "-t", topic, "-o", "beginning", "-e", "-q", "-J"];
+    let arguments =
+        ["-b", brokers, "-C", "-t", topic, "-o", "beginning", "-e", "-q", "-f", "%p %o %K %S %k%s"];
     let output = match Command::new("kcat").args(arguments).output() {
         Ok(output) => output,
         Err(error) => {
             assert!(std::env::var_os("TEST_SERVICES_REQUIRED").is_none(), "kcat is needed: {error}");
-            eprintln!("skipped: reading {topic} with kcat, which cannot be run: {error}");
+            let _ =
+                writeln!(io::stderr(), "skipped: reading {topic} with kcat, which cannot be run: {error}");
             return;
         }
     };
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let mut read: Vec<(i64, i64, Option<String>, Option<String>)> = String::from_utf8(output.stdout)
-        .expect("JSON is UTF-8")
-        .lines()
-        .map(|line| {
-            let line: Value = serde_json::from_str(line).expect("kcat prints JSON");
-            let text = |member: &str| line[member].as_str().map(str::to_owned);
-            let number = |member: &str| line[member].as_i64().expect("a number");
-            (number("partition"), number("offset"), text("key"), text("payload"))
-        })
+    let mut read = Vec::new();
+    let mut rest = &output.stdout[..];
+    while !rest.is_empty() {
+        let [partition, offset, key, value] = [(); 4].map(|()| {
+            let (number, after) = rest.split_at(memchr::memchr(b' ', rest).expect("a space behind a number"));
+            rest = &after[1..];
+            std::str::from_utf8(number).unwrap().parse::<i64>().unwrap()
+        });
+        // -1 is the length of what is not there.
+        let [key, value] = [key, value].map(|length| {
+            let (bytes, after) = rest.split_at(usize::try_from(length).ok()?);
+            rest = after;
+            Some(bytes)
+        });
+        read.push((partition, offset, key, value));
+    }
+    read.sort_unstable();
+    let ours: Vec<_> = records
+        .iter()
+        .map(|r| (i64::from(r.partition), r.offset, r.key.as_deref(), r.value.as_deref()))
         .collect();
-    read.sort();
-    let ours = |bytes: &Option<Vec<u8>>| {
-        bytes.as_ref().map(|bytes| String::from_utf8(bytes.clone()).expect("JSON is UTF-8"))
-    };
-    let ours: Vec<_> =
-        records.iter().map(|r| (r.partition.into(), r.offset, ours(&r.key), ours(&r.value))).collect();
     assert_eq!(read, ours, "kcat has read something else from {topic}");
 }

@@ -55,7 +55,11 @@ fn avro_lands_as_stored_with_schemas_of_the_registry() {
     let document = json!({"id": 1});
     endpoint.run(&task, &stores(&task, &transaction([(0, &document)])));
     assert_eq!(topics.iter().map(|topic| schemas.of_topic(topic)).collect::<Vec<_>>(), registered);
-    for record in &read(&endpoint.config, &names, MESSAGES + 1)[&topics[0]] {
+    let records = read(&endpoint.config, &names, MESSAGES + 1);
+    for (topic, records) in &records {
+        assert_kcat_reads(&kafka.plaintext, topic, records);
+    }
+    for record in &records[&topics[0]] {
         let used = [&record.key, &record.value].into_iter().flatten().map(|bytes| schemas.decode(bytes).0);
         assert!(used.into_iter().all(|id| ids(0).contains(&id)), "{record:?}");
     }

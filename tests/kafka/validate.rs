@@ -173,7 +173,7 @@ fn wrong(login: &Login) -> Login {
 
 fn from_brokers(endpoint: &Endpoint) -> String {
     let address = endpoint.config["bootstrap_servers"].as_str().unwrap();
-    format!("asking the brokers for themselves: no answer from the brokers at {address}: ")
+    format!("asking the brokers for themselves: no usable answer from the brokers at {address}: ")
 }
 
 fn from_registry(endpoint: &Endpoint) -> String {
