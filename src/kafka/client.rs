@@ -414,19 +414,3 @@ unsafe extern "C" {
     fn rd_kafka_err2str(code: c_int) -> *const c_char;
     fn rd_kafka_err2name(code: c_int) -> *const c_char;
 }
-
-/// librdkafka's `consistent`: CRC-32 of the key, modulo the number of partitions.
-pub(super) fn partition_of(key: &[u8], partitions: i32) -> i32 {
-    debug_assert!(partitions > 0);
-    // SAFETY: the function reads `key.len()` bytes of the key and none of the other pointers.
-    unsafe {
-        sys::rd_kafka_msg_partitioner_consistent(
-            null(),
-            key.as_ptr().cast(),
-            key.len(),
-            partitions,
-            null_mut(),
-            null_mut(),
-        )
-    }
-}

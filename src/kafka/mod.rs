@@ -18,6 +18,7 @@ mod exit;
 mod ledger;
 pub mod mock;
 mod outbox;
+mod partition;
 mod settings;
 
 #[cfg(test)]

@@ -23,10 +23,11 @@ use tracing::{info, warn};
 
 use super::admin::{describe, is_unknown_topic, smallest_batch_limit};
 use super::chunks::Chunks;
-use super::client::{Client, Code, Detached, Kind, RawMessage, TopicHandle, c_name, partition_of};
+use super::client::{Client, Code, Detached, Kind, RawMessage, TopicHandle, c_name};
 use super::delivery::{self, fatal_remedy, tag};
 use super::error::{Error, remedy, shown};
 use super::ledger::{AckTracker, TopicName};
+use super::partition::partition_of;
 use super::settings::{BATCH_BYTES, MESSAGE_MAX_BYTES, producer_settings};
 use crate::config::EndpointConfig;
 use crate::encode::Buffer;

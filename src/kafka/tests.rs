@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use super::client::partition_of;
 use super::error::{connection_remedy, remedy, shown};
 use super::mock::{Cluster, Fault, Request};
+use super::partition::partition_of;
 use super::*;
 use crate::config::EndpointConfig;
 
