@@ -254,6 +254,30 @@ proptest! {
     }
 
     #[test]
+    fn plain_stores_are_what_the_walk_says(
+        binding in prop::option::of(any::<u32>()),
+        fields in prop::collection::btree_map(2..7_u32, prop::collection::vec(any::<u8>(), 0..200), 0..5),
+        flags in prop::collection::btree_map(7..9_u32, 0..3_u64, 0..2),
+        change in prop::option::of((any::<prop::sample::Index>(), any::<u8>())),
+    ) {
+        let number = binding.map(|number| [key(1, 0), varint(number.into(), 0)].concat()).unwrap_or_default();
+        let fields: Vec<_> = fields.iter().map(|(field, bytes)| delimited(*field, bytes)).collect();
+        let flags: Vec<_> = flags.iter().map(|(field, value)| [key(*field, 0), varint(*value, 0)].concat()).collect();
+        let mut frame = store(&[number, fields.concat(), flags.concat()].concat());
+        if let Some((place, byte)) = change {
+            let place = place.index(frame.len());
+            frame[place] = byte;
+        } else {
+            let long = binding.is_some_and(|number| number >= 1 << 28);
+            prop_assert_eq!(plain_store(&frame).is_none(), long || flags.iter().any(|flag| flag[1] > 1));
+        }
+        if let Some(plain) = plain_store(&frame) {
+            let Ok(Incoming::Store(walked)) = any_request(&frame) else { panic!("a Store") };
+            prop_assert_eq!(plain, walked);
+        }
+    }
+
+    #[test]
     fn mutated_stores_are_accepted_when_prost_accepts_them(
         fields in prop::collection::vec(prop_oneof![3 => known(), 1 => unknown()], 1..6),
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..3),
