@@ -210,6 +210,16 @@ fn advanced() -> Value {
                 "default": default.in_flight_messages,
                 "order": 2,
                 "nonsensitive": true
+            },
+            "producers": {
+                "title": "Producers",
+                "description": "Instances of the Kafka client, among which the partitions are shared out. More than one compress in parallel, for machines with cores to spare.",
+                "type": "integer",
+                "minimum": super::PRODUCERS.0,
+                "maximum": super::PRODUCERS.1,
+                "default": default.producers,
+                "order": 3,
+                "nonsensitive": true
             }
         }
     })

@@ -283,6 +283,8 @@ pub struct Advanced {
     pub in_flight_bytes: usize,
     /// Messages handed to the client and not yet acknowledged.
     pub in_flight_messages: usize,
+    /// Instances of the client, at least one, among which the partitions are shared out.
+    pub producers: usize,
 }
 
 impl Default for Advanced {
@@ -291,6 +293,7 @@ impl Default for Advanced {
             stall_timeout: Duration::from_secs(120),
             in_flight_bytes: 64 * 1024 * 1024,
             in_flight_messages: 250_000,
+            producers: 1,
         }
     }
 }
@@ -308,6 +311,7 @@ impl Advanced {
                 .unwrap_or(default.in_flight_bytes),
             in_flight_messages: read_size(members, "in_flight_messages", IN_FLIGHT_MESSAGES)?
                 .unwrap_or(default.in_flight_messages),
+            producers: read_size(members, "producers", PRODUCERS)?.unwrap_or(default.producers),
         })
     }
 }
@@ -479,3 +483,4 @@ const MAX_STALL_TIMEOUT: Duration = Duration::from_hours(24);
 const IN_FLIGHT_BYTES: (usize, usize) = (64 * 1024, 2_147_483_647);
 /// Up to the largest value that librdkafka's own queue takes (`queue.buffering.max.messages`).
 const IN_FLIGHT_MESSAGES: (usize, usize) = (1, 2_147_483_647);
+const PRODUCERS: (usize, usize) = (1, 16);

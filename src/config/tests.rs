@@ -44,6 +44,7 @@ fn the_least_configuration_has_the_defaults() {
                 stall_timeout: Duration::from_secs(120),
                 in_flight_bytes: 67_108_864,
                 in_flight_messages: 250_000,
+                producers: 1,
             },
         }
     );
@@ -57,7 +58,7 @@ fn the_fullest_configuration_is_read() {
         "message_format":"Avro","compression":"zstd","schema_registry":{"endpoint":"https://r/base/",
         "username":"ru","password":"rp","schema_registry_type":"confluent"},"topic_partitions":12,
         "topic_replication_factor":-1,"advanced":{"stall_timeout":"90s","in_flight_bytes":1048576,
-        "in_flight_messages":5000,"later":true},"unknown":[1]}"#,
+        "in_flight_messages":5000,"producers":4,"later":true},"unknown":[1]}"#,
     )
     .unwrap();
     assert_eq!(
@@ -83,6 +84,7 @@ fn the_fullest_configuration_is_read() {
                 stall_timeout: Duration::from_secs(90),
                 in_flight_bytes: 1_048_576,
                 in_flight_messages: 5000,
+                producers: 4,
             },
         }
     );
@@ -97,7 +99,9 @@ fn null_counts_as_absent_everywhere() {
     );
     assert_eq!(nulls, plain);
     assert_eq!(
-        accepted(r#"{"advanced":{"stall_timeout":null,"in_flight_bytes":null,"in_flight_messages":null}}"#),
+        accepted(
+            r#"{"advanced":{"stall_timeout":null,"in_flight_bytes":null,"in_flight_messages":null,"producers":null}}"#
+        ),
         plain
     );
     let registry = accepted(r#"{"schema_registry":{"endpoint":"http://r","username":null,"password":null}}"#);
@@ -403,6 +407,8 @@ fn numbers_have_bounds() {
             "0",
             "expected 1 to 2147483647",
         ),
+        (r#"{"advanced":{"producers":0}}"#, "/advanced/producers", "0", "expected 1 to 16"),
+        (r#"{"advanced":{"producers":17}}"#, "/advanced/producers", "17", "expected 1 to 16"),
         (
             r#"{"advanced":{"in_flight_messages":2147483648}}"#,
             "/advanced/in_flight_messages",
@@ -536,7 +542,7 @@ fn every_property_of_the_forms_is_described() {
         assert!(orders.into_iter().eq(0..schema["properties"].as_object().unwrap().len() as u64), "{path}");
         count
     }
-    assert_eq!(walk(&EndpointConfig::schema(), ""), 19);
+    assert_eq!(walk(&EndpointConfig::schema(), ""), 20);
     assert_eq!(walk(&Resource::schema(), ""), 1);
 }
 

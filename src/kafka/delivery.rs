@@ -1,4 +1,4 @@
-//! The thread named `delivery`: it polls librdkafka's main queue until the session ends.
+//! The threads named `delivery`, one a client: each polls its client's main queue until the session ends.
 //!
 //! It enters reports in the ledger, keeps errors, passes logs on, looks for a stall (the session's thread may be
 //! waiting for stdin), asks now and then whether topics have grown, and in the end takes the client down, so that
@@ -17,15 +17,22 @@ use super::client::{Client, Code, Content, Event, Report};
 use super::error::{Error, FATAL_REMEDY, remedy, shown};
 use super::ledger::{AckTracker, Reports};
 
-/// Starts the thread. It ends when the ledger is closing.
+/// Starts the thread of a client. It ends when the ledger is closing. `topics` are those of the ledger, in its order.
 pub(super) fn start(client: Arc<Client>, ledger: Arc<AckTracker>, topics: Vec<String>) -> Result<(), Error> {
+    let number = ledger.add_client();
+    let counted = Arc::clone(&ledger);
     let delivery =
-        Delivery { client, ledger, topics, reports: Reports::default(), logs: LogLimit::default() };
-    thread::Builder::new()
-        .name("delivery".to_owned())
-        .spawn(move || delivery.run())
-        .map(drop)
-        .map_err(|error| Error::Thread { reason: format!("could not be started: {error}") })
+        Delivery { client, number, ledger, topics, reports: Reports::default(), logs: LogLimit::default() };
+    thread::Builder::new().name("delivery".to_owned()).spawn(move || delivery.run()).map(drop).map_err(
+        |error| {
+            counted.update(|state| {
+                state.clients -= 1;
+                // Those of other clients end as well: nobody will use them.
+                state.closing = true;
+            });
+            Error::Thread { reason: format!("could not be started: {error}") }
+        },
+    )
 }
 
 /// What a message is produced with, and what its report brings back: its chunk and its topic.
@@ -44,6 +51,8 @@ const TOPIC_BITS: u32 = 24;
 
 struct Delivery {
     client: Arc<Client>,
+    /// The client's number in the ledger.
+    number: usize,
     ledger: Arc<AckTracker>,
     topics: Vec<String>,
     reports: Reports,
@@ -122,7 +131,7 @@ impl Delivery {
                 let counts = counts.iter().filter_map(|(name, count)| {
                     Some((self.topics.iter().position(|topic| topic == name)?, *count.as_ref().ok()?))
                 });
-                self.ledger.grown(counts);
+                self.ledger.grown(self.number, counts);
             }
             Content::Answer(_) => {}
         }
@@ -218,7 +227,7 @@ impl Drop for Ended {
         self.0.fail(Error::Thread {
             reason: "ended before its time; this is a defect, please report it".to_owned(),
         });
-        self.0.update(|state| state.closed = true);
+        self.0.update(|state| state.clients -= 1);
     }
 }
 

@@ -43,12 +43,12 @@ pub(super) struct State {
     /// Time without a report while some were due.
     idle: Duration,
     ticked: Instant,
-    /// Partition counts as the brokers last gave them, by topic; 0 where nothing is known.
-    pub(super) partitions: Vec<i32>,
+    /// Partition counts as the brokers last gave them, by client and topic; 0 where nothing is known.
+    pub(super) partitions: Vec<Vec<i32>>,
     /// The session has ended: what comes now is no failure.
     pub(super) closing: bool,
-    /// The client is gone, and with it all use of lent memory.
-    pub(super) closed: bool,
+    /// Clients that are not gone: as long as there is one, lent memory may be read.
+    pub(super) clients: usize,
 }
 
 /// Reports of one event, summed up before they are entered.
@@ -79,9 +79,9 @@ impl AckTracker {
             last_error: None,
             idle: Duration::ZERO,
             ticked: Instant::now(),
-            partitions: vec![0; names.len()],
+            partitions: Vec::new(),
             closing: false,
-            closed: false,
+            clients: 0,
         };
         Self {
             state: Mutex::new(state),
@@ -170,11 +170,19 @@ impl AckTracker {
         self.lock().last_error = Some(text);
     }
 
-    /// Enters partition counts as the brokers gave them.
-    pub(super) fn grown(&self, counts: impl IntoIterator<Item = (usize, i32)>) {
+    /// Enters that there is another client, and gives its number.
+    pub(super) fn add_client(&self) -> usize {
+        let mut state = self.lock();
+        state.clients += 1;
+        state.partitions.push(vec![0; self.names.len()]);
+        state.partitions.len() - 1
+    }
+
+    /// Enters partition counts as the brokers gave them to a client.
+    pub(super) fn grown(&self, client: usize, counts: impl IntoIterator<Item = (usize, i32)>) {
         let mut state = self.lock();
         for (topic, count) in counts {
-            state.partitions[topic] = count;
+            state.partitions[client][topic] = count;
         }
     }
 

@@ -12,8 +12,10 @@
 
 #![allow(unsafe_code, reason = "values are lent to librdkafka")]
 
+use std::collections::HashMap;
 use std::ptr::null_mut;
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rdkafka::ClientConfig;
@@ -52,11 +54,12 @@ pub struct Committed {
 
 /// The batch producer of one session.
 pub struct Outbox {
-    /// Before `client`: handles go before what they are handles of.
+    /// Before `clients`: handles go before what they are handles of.
     topics: Vec<Lanes>,
     /// Place in `topics` of each topic that was given: two of one name share a place, and so their order.
     places: Vec<u32>,
-    client: Option<Arc<Client>>,
+    /// At least one until the outbox is dropped. Each partition belongs to one of them, so its order holds.
+    clients: Vec<Arc<Client>>,
     ledger: Arc<AckTracker>,
 
     keys: Vec<u8>,
@@ -91,10 +94,19 @@ struct Limits {
     message: usize,
 }
 
-/// One topic of librdkafka with its lists of entries, one a partition.
+/// One topic with its lists of entries, one a partition.
 struct Lanes {
-    handle: TopicHandle,
+    /// The topic's handle of each client.
+    handles: Vec<TopicHandle>,
     lanes: Vec<Lane>,
+}
+
+impl Lanes {
+    /// The handle that a partition's messages go through: partitions are dealt out to the clients in turn, from
+    /// another one in each topic, so that topics of one partition do not all go to the first.
+    fn handle(&self, place: usize, partition: usize) -> &TopicHandle {
+        &self.handles[(place + partition) % self.handles.len()]
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -149,8 +161,9 @@ impl Outbox {
         };
         let mut names: Vec<TopicName> = Vec::new();
         let mut places = Vec::with_capacity(topics.len());
+        let mut place_of = HashMap::with_capacity(topics.len());
         for Topic { name, owner } in topics {
-            let place = names.iter().position(|other| other.topic == name).unwrap_or(names.len());
+            let place = *place_of.entry(name.clone()).or_insert(names.len());
             match names.get_mut(place) {
                 Some(other) => {
                     warn!(topic = %name, bindings = %format!("{}; {owner}", other.owner), "two bindings write to one topic");
@@ -163,30 +176,44 @@ impl Outbox {
         let named: Vec<&str> = names.iter().map(|name| name.topic.as_str()).collect();
         let brokers = &config.bootstrap_servers;
 
-        let mut client = start(BATCH_BYTES)?;
+        let mut batch_bytes = BATCH_BYTES;
+        let mut client = start(batch_bytes)?;
         let mut partitions = partitions_of(&client, brokers, &names)?;
         let limit = smallest_batch_limit(&client, brokers, &named, LIMITS_WITHIN);
-        if let Some(batch_bytes) = limit.map(batch_bytes_below).filter(|bytes| *bytes < BATCH_BYTES) {
+        if let Some(below) = limit.map(batch_bytes_below).filter(|bytes| *bytes < BATCH_BYTES) {
             // librdkafka does not split a batch that a broker refuses, and has one batch size for all topics.
+            batch_bytes = below;
             info!(batch_bytes, "batches are kept below the smallest max.message.bytes of the topics");
             client = start(batch_bytes)?;
             partitions = partitions_of(&client, brokers, &names)?;
         }
 
-        let client = Arc::new(client.attach());
+        let mut clients = vec![Arc::new(client.attach())];
+        while clients.len() < config.advanced.producers {
+            let client = start(batch_bytes)?;
+            // Each client must have heard of the partitions itself.
+            for (count, heard) in partitions.iter_mut().zip(partitions_of(&client, brokers, &names)?) {
+                *count = heard.min(*count);
+            }
+            clients.push(Arc::new(client.attach()));
+        }
         let lanes = names
             .iter()
             .zip(partitions)
             .map(|(name, count)| {
-                let handle = TopicHandle::new(&client, &c_name(&name.topic)?)?;
-                Ok(Lanes { handle, lanes: vec![EMPTY; usize::try_from(count).unwrap_or(0)] })
+                let topic = c_name(&name.topic)?;
+                let handles = clients
+                    .iter()
+                    .map(|client| TopicHandle::new(client, &topic))
+                    .collect::<Result<_, _>>()?;
+                Ok(Lanes { handles, lanes: vec![EMPTY; usize::try_from(count).unwrap_or(0)] })
             })
             .collect::<Result<Vec<_>, Error>>()?;
 
         let limits = Limits::new(&config.advanced);
         let mut chunks = Chunks::new(limits.chunk, config.advanced.in_flight_bytes);
         let (chunk, memory) = chunks.take().expect("nothing is in use yet");
-        let ledger_topics = named.iter().map(|&name| name.to_owned()).collect();
+        let ledger_topics: Vec<String> = named.iter().map(|&name| name.to_owned()).collect();
         let ledger = Arc::new(AckTracker::new(
             names,
             brokers.clone(),
@@ -194,11 +221,13 @@ impl Outbox {
             chunks,
             on_failure,
         ));
-        delivery::start(Arc::clone(&client), Arc::clone(&ledger), ledger_topics)?;
+        for client in &clients {
+            delivery::start(Arc::clone(client), Arc::clone(&ledger), ledger_topics.clone())?;
+        }
         Ok(Self {
             topics: lanes,
             places,
-            client: Some(client),
+            clients,
             ledger,
             keys: Vec::new(),
             key_mark: 0,
@@ -362,7 +391,7 @@ impl Outbox {
             let before = Instant::now();
             // While it runs librdkafka does not linger. It returns with the last report, or when a failure has
             // made the delivery thread purge.
-            self.client().flush(FLUSH_SLICE);
+            flush(&self.clients, FLUSH_SLICE);
             if before.elapsed() < FLUSH_SLICE && !settled(&self.ledger) {
                 self.ledger.wait_until(FLUSH_SLICE, |state| {
                     state.acknowledged == state.produced || state.failure.is_some()
@@ -379,8 +408,8 @@ impl Outbox {
 
     /// Hands in the entries of one partition, in their order, until librdkafka has them all.
     fn hand_over_lane(&mut self, place: usize, partition: i32) -> Result<(), Error> {
-        let lanes = &mut self.topics[place];
-        let lane = &mut lanes.lanes[usize::try_from(partition).expect("partitions count from 0")];
+        let number = usize::try_from(partition).expect("partitions count from 0");
+        let lane = &mut self.topics[place].lanes[number];
         self.scratch.clear();
         let mut keys = 0;
         let mut next = std::mem::replace(lane, EMPTY).first;
@@ -401,6 +430,7 @@ impl Outbox {
             next = entry.next;
         }
         self.ledger.produce(place, self.scratch.len() as u64, keys);
+        let handle = self.topics[place].handle(place, number);
         let mut start = 0;
         while start < self.scratch.len() {
             let seen = self.ledger.lock().returned;
@@ -408,7 +438,7 @@ impl Outbox {
             // SAFETY: values lie in the open buffer, whose finished messages do not move, or in sealed chunks;
             // both are kept by this type and its ledger until their reports have come or the client is gone.
             // Keys lie in `self.keys`, which nobody changes during the call.
-            unsafe { lanes.handle.produce(partition, batch) };
+            unsafe { handle.produce(partition, batch) };
             let refused = batch.iter().position(|message| error_of(message).0 != 0);
             let Some(at) = refused else { break };
             let code = error_of(&batch[at]);
@@ -508,7 +538,9 @@ impl Outbox {
     /// Takes the partitions that topics have got since, now that no message is on the way.
     fn take_grown(&mut self) {
         let counts = self.ledger.lock().partitions.clone();
-        for (place, (lanes, count)) in self.topics.iter_mut().zip(counts).enumerate() {
+        for (place, lanes) in self.topics.iter_mut().enumerate() {
+            // A client refuses a partition that it has not been told of yet.
+            let count = counts.iter().map(|of_client| of_client[place]).min().unwrap_or(0);
             let (before, now) = (lanes.lanes.len(), usize::try_from(count).unwrap_or(0));
             if now > before {
                 let name = self.ledger.name(place);
@@ -525,7 +557,8 @@ impl Outbox {
     }
 
     fn refusal(&self, place: usize, partition: i32, at: usize, code: Code) -> Error {
-        if let (true, Some((code, text))) = (code.is(Name::RD_KAFKA_RESP_ERR__FATAL), self.client().fatal()) {
+        let fatal = || self.clients.iter().find_map(|client| client.fatal());
+        if let (true, Some((code, text))) = (code.is(Name::RD_KAFKA_RESP_ERR__FATAL), fatal()) {
             return Error::Fatal { reason: format!("{}: {text}", code.text()), remedy: fatal_remedy(code) };
         }
         let name = self.ledger.name(place);
@@ -545,7 +578,9 @@ impl Outbox {
 
     fn fail(&self, error: Error) -> Error {
         self.ledger.fail(error);
-        self.client().wake();
+        for client in &self.clients {
+            client.wake();
+        }
         self.failure()
     }
 
@@ -553,9 +588,17 @@ impl Outbox {
     fn failure(&self) -> Error {
         self.ledger.failure().unwrap_or_else(|| Error::Thread { reason: "has ended".to_owned() })
     }
+}
 
-    fn client(&self) -> &Client {
-        self.client.as_ref().expect("the client goes with the outbox")
+/// Flushes all clients at once, for at most `longest`.
+fn flush(clients: &[Arc<Client>], longest: Duration) {
+    if let [others @ .., last] = clients {
+        thread::scope(|scope| {
+            for client in others {
+                scope.spawn(|| client.flush(longest));
+            }
+            last.flush(longest);
+        });
     }
 }
 
@@ -566,19 +609,18 @@ impl Drop for Outbox {
         let memory = std::mem::take(&mut self.buffer).into_vec();
         let (chunk, messages) = (self.chunk, self.chunk_messages);
         self.topics.clear();
-        let client = self.client.take();
         self.ledger.update(|state| {
             state.chunks.seal(chunk, memory, messages);
             state.closing = true;
         });
-        if let Some(client) = &client {
+        for client in &self.clients {
             client.purge();
             client.wake();
         }
-        // The delivery thread's is the last one, so it waits for librdkafka's threads, not we: one that is stuck in
-        // a name look-up would hold us up.
-        drop(client);
-        if !self.ledger.wait_until(GONE_WITHIN, |state| state.closed) {
+        // The delivery threads' are the last ones, so they wait for librdkafka's threads, not we: one that is stuck
+        // in a name look-up would hold us up.
+        self.clients.clear();
+        if !self.ledger.wait_until(GONE_WITHIN, |state| state.clients == 0) {
             warn!("the Kafka client takes long to go down; its thread finishes in the background");
         }
     }
@@ -618,7 +660,7 @@ fn partitions_of(client: &Client, brokers: &str, names: &[TopicName]) -> Result<
             || code.is(Name::RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE)
             || code.is(Name::RD_KAFKA_RESP_ERR__PARTIAL);
         if may_pass && Instant::now() < patience {
-            std::thread::sleep(Duration::from_millis(100));
+            thread::sleep(Duration::from_millis(100));
             continue;
         }
         let TopicName { topic, owner } = name.clone();

@@ -113,6 +113,55 @@ fn messages_arrive_in_order_with_keys_values_and_tombstones() {
 }
 
 #[test]
+fn several_producers_share_partitions_and_keep_each_keys_order() {
+    let (_cluster, mut config) = cluster(&[("a", 5), ("b", 1), ("c", 1)]);
+    config.advanced.producers = 3;
+    config.advanced.in_flight_bytes = 64 << 10;
+    let mut outbox = open(&config, &["a", "b", "c"]);
+    for number in 0..9_000 {
+        let value = number.to_string();
+        send(&mut outbox, number % 3, &format!("key-{}", number % 42), Some(value.as_bytes())).unwrap();
+        if number % 4_000 == 0 {
+            outbox.commit().unwrap();
+        }
+    }
+    let start = Instant::now();
+    outbox.commit().unwrap();
+    assert!(start.elapsed() < Duration::from_secs(5));
+    assert_eq!((outbox.tracker().produced(), outbox.tracker().acknowledged()), (9_000, 9_000));
+    assert_eq!(outbox.tracker().lock().clients, 3);
+    let mut last: HashMap<(String, Vec<u8>), usize> = HashMap::new();
+    for record in read(&config, &["a", "b", "c"], 9_000) {
+        let key = record.key.unwrap();
+        let partitions = if record.topic == "a" { 5 } else { 1 };
+        assert_eq!(record.partition, partition_of(&key, partitions));
+        let number = std::str::from_utf8(&record.value.unwrap()).unwrap().parse().unwrap();
+        let before = last.insert((record.topic, key), number);
+        assert!(before.is_none_or(|before| before < number), "{before:?} came before {number}");
+    }
+    let tracker = Arc::clone(outbox.tracker());
+    drop(outbox);
+    assert_eq!(tracker.lock().clients, 0);
+}
+
+#[test]
+fn a_failure_of_one_producer_of_several_ends_the_session() {
+    let (cluster, mut config) = cluster(&[("a", 4)]);
+    config.advanced.producers = 2;
+    let mut outbox = open(&config, &["a"]);
+    cluster.request_errors(Request::Produce, &[Fault::MessageTooLarge]);
+    for number in 0..100 {
+        send(&mut outbox, 0, &number.to_string(), Some(b"v")).unwrap();
+    }
+    let error = failure_of(&mut outbox).to_string();
+    assert!(error.contains("MSG_SIZE_TOO_LARGE"), "{error}");
+    assert_eq!(failure_of(&mut outbox).to_string(), error);
+    let tracker = Arc::clone(outbox.tracker());
+    drop(outbox);
+    assert_eq!(tracker.lock().due(), 0, "every report has come");
+}
+
+#[test]
 fn the_partition_is_that_of_crc32() {
     // Bit by bit, as the polynomial says.
     let crc32 = |bytes: &[u8]| {
@@ -403,7 +452,7 @@ fn dropping_with_messages_on_the_way_gives_every_chunk_back() {
         drop(outbox);
         assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
         let state = tracker.lock();
-        assert!(state.closed);
+        assert_eq!(state.clients, 0);
         assert_eq!((state.chunks.in_use(), state.chunks.held(), state.due()), (0, 0, 0));
         assert_eq!(state.failure, None, "an end is no failure");
     }
@@ -424,17 +473,21 @@ fn dropping_before_anything_was_handed_over_is_quiet() {
 
 #[test]
 fn a_topic_that_grew_gets_its_partitions_at_the_next_commit() {
-    let (_cluster, config) = cluster(&[("t", 8)]);
+    let (_cluster, mut config) = cluster(&[("t", 8)]);
+    config.advanced.producers = 2;
     let mut outbox = open(&config, &["t"]);
     outbox.shrink_for_test(0, 2);
     let key = (0..).map(|n: u32| n.to_string()).find(|k| partition_of(k.as_bytes(), 8) > 1).unwrap();
     send(&mut outbox, 0, &key, Some(b"before")).unwrap();
-    outbox.tracker().grown([(0, 8)]);
+    outbox.tracker().grown(0, [(0, 8)]);
     send(&mut outbox, 0, &key, Some(b"same transaction")).unwrap();
+    outbox.commit().unwrap();
+    send(&mut outbox, 0, &key, Some(b"one has not heard of it")).unwrap();
+    outbox.tracker().grown(1, [(0, 8)]);
     outbox.commit().unwrap();
     send(&mut outbox, 0, &key, Some(b"after")).unwrap();
     outbox.commit().unwrap();
-    for record in read(&config, &["t"], 3) {
+    for record in read(&config, &["t"], 4) {
         let count = if record.value.as_deref() == Some(b"after") { 8 } else { 2 };
         assert_eq!(record.partition, partition_of(key.as_bytes(), count));
     }
