@@ -15,8 +15,13 @@ pub struct Args {
     #[arg(long, value_enum, value_delimiter = ',', default_value = "flat128")]
     pub scenario: Vec<Choice>,
     /// A task (YAML or JSON) and a fixture of its documents, in place of a scenario.
-    #[arg(long, num_args = 2, value_delimiter = ',', value_names = ["FLOW", "FIXTURE"], conflicts_with_all = ["scenario", "bindings", "key_bytes", "sweep"])]
-    pub documents_from: Option<Vec<PathBuf>>,
+    #[arg(
+        long,
+        value_name = "FLOW,FIXTURE",
+        value_parser = files,
+        conflicts_with_all = ["scenario", "bindings", "key_bytes", "sweep"]
+    )]
+    pub documents_from: Option<Files>,
     #[arg(long, value_enum, default_value = "json")]
     pub format: Formats,
     /// How requests are framed.
@@ -161,6 +166,18 @@ pub enum Framing {
 pub enum Sweep {
     Shape,
     Links,
+}
+
+/// A task's specification and a fixture of its documents.
+#[derive(Debug, Clone)]
+pub struct Files {
+    pub flow: PathBuf,
+    pub fixture: PathBuf,
+}
+
+fn files(text: &str) -> Result<Files, String> {
+    let (flow, fixture) = text.split_once(',').ok_or("two files were expected, with a comma between")?;
+    Ok(Files { flow: flow.into(), fixture: fixture.into() })
 }
 
 fn object(text: &str) -> Result<Value, String> {

@@ -1,6 +1,5 @@
 //! What one row measures: a task, its Stores, and the messages that they become.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use materialize_kafka::config::EndpointConfig;
@@ -13,7 +12,7 @@ use materialize_kafka::registry::{self, memory::Registry};
 use materialize_kafka::schema::{self, BindingSchemas, Shape};
 use serde_json::{Value, json};
 
-use crate::args::Format;
+use crate::args::{Files, Format};
 use crate::runtime::{self, Connector};
 use crate::scenario::Scenario;
 
@@ -21,11 +20,7 @@ use crate::scenario::Scenario;
 #[derive(Debug, Clone)]
 pub enum Documents {
     Scenario(Scenario),
-    /// A task's specification and a fixture.
-    Files {
-        flow: PathBuf,
-        fixture: PathBuf,
-    },
+    Files(Files),
 }
 
 /// A row of the table, as it was asked for.
@@ -57,7 +52,7 @@ impl Row {
     pub fn name(&self) -> String {
         match &self.documents_from {
             Documents::Scenario(scenario) => scenario.name().to_owned(),
-            Documents::Files { fixture, .. } => {
+            Documents::Files(Files { fixture, .. }) => {
                 let folder = fixture.parent().and_then(|folder| folder.file_name());
                 folder.unwrap_or(fixture.as_os_str()).to_string_lossy().into_owned()
             }
@@ -103,7 +98,7 @@ impl Workload {
                 let stores = runtime::stores(&task, &scenario.fixture(distinct, row.key_bytes));
                 (task, stores)
             }
-            Documents::Files { flow, fixture } => {
+            Documents::Files(Files { flow, fixture }) => {
                 let source = Source::read(flow).expect("the specification is right");
                 let source = source.materialization(None).expect("there is one materialization");
                 let mut task = Task::new(source).expect("the task is right");
