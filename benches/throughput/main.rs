@@ -70,18 +70,23 @@ fn main() {
     if !args.bench {
         return smoke::run(&bench, &args);
     }
-    let mut table = Vec::new();
+    let (mut table, mut told) = (Vec::new(), String::new());
     for (number, row) in rows::of(&args).into_iter().enumerate() {
         if args.idle {
-            println!("{}", bench.idle(&row, number));
+            let (line, text) = bench.idle(row, number);
+            println!("{line}");
+            told += &text;
             continue;
         }
         let measured = bench.measure(row, number);
         println!("{}", measured.json());
         table.push(measured);
     }
-    if !args.json && !table.is_empty() {
-        print!("\n{}", report::table(&table));
+    if !table.is_empty() {
+        told += &report::table(&table);
+    }
+    if !args.json {
+        print!("\n{told}");
     }
 }
 
@@ -95,6 +100,8 @@ impl Bench {
     /// The row's runs, those of both sides in turns.
     fn measure(&self, row: Row, number: usize) -> Measured {
         let mut workload = self.workload(&row, number);
+        // A task from files has as many as it has.
+        let row = Row { bindings: workload.topics.len() as u32, ..row };
         let messages = workload.messages(self.requests.handle(), &self.registry);
         let frames = Frames::new(&row, &workload);
         let (mut ours, mut roof) = (Vec::new(), Vec::new());
@@ -110,14 +117,13 @@ impl Bench {
         Measured::new(row, bytes, &ours, &roof)
     }
 
-    fn idle(&self, row: &Row, number: usize) -> serde_json::Value {
-        let row = Row { documents: row.documents.min(100_000), transactions: 1, ..row.clone() };
+    /// The line of JSON and what people read of a session that waits.
+    fn idle(&self, row: Row, number: usize) -> (serde_json::Value, String) {
+        let row = Row { documents: row.documents.min(100_000), transactions: 1, runs: 1, ..row };
         let mut workload = self.workload(&row, number);
         let frames = Frames::new(&row, &workload);
         let _brokers = connect(&row, &mut workload);
-        let mut line = report::heading(&row);
-        line["idle_cpu_percent"] = ours::idle(&row, &workload, &frames);
-        line
+        report::idle(&row, &ours::idle(&row, &workload, &frames))
     }
 
     fn workload(&self, row: &Row, number: usize) -> Workload {

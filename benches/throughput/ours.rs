@@ -2,8 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
-
 use crate::runtime::Connector;
 use crate::usage::Usage;
 use crate::workload::{Row, Workload};
@@ -78,8 +76,16 @@ pub fn run(row: &Row, workload: &Workload, frames: &Frames) -> Run {
     Run { wall, cpu: after.cpu.saturating_sub(before.cpu), peak_kib: after.peak_kib, open, commits }
 }
 
-/// CPU of a session to which nothing comes, in percent of one core.
-pub fn idle(row: &Row, workload: &Workload, frames: &Frames) -> Value {
+/// CPU of a session to which nothing comes, in percent of one core, in steps of 0.2.
+pub struct Idle {
+    /// Behind the first Acknowledged.
+    pub opened: f64,
+    /// Behind Stores.
+    pub in_transaction: f64,
+}
+
+/// Lets a session wait.
+pub fn idle(row: &Row, workload: &Workload, frames: &Frames) -> Idle {
     let mut connector = Connector::start(row.codec);
     connector.spec();
     connector.open(&workload.task);
@@ -88,11 +94,11 @@ pub fn idle(row: &Row, workload: &Workload, frames: &Frames) -> Value {
     frames.write(&mut connector);
     // What was written is sent meanwhile; the measure is of the waiting that follows.
     std::thread::sleep(SETTLED_AFTER);
-    let stored = waiting(&connector);
+    let in_transaction = waiting(&connector);
     connector.start_commit();
     connector.acknowledge();
     connector.end().assert_clean();
-    json!({"idle_cpu_percent_opened": opened, "idle_cpu_percent_in_transaction": stored})
+    Idle { opened, in_transaction }
 }
 
 fn waiting(connector: &Connector) -> f64 {

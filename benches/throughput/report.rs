@@ -18,6 +18,8 @@ pub struct Measured {
     commit: Spread,
     open: Spread,
     roof: Option<Side>,
+    /// Our rate by the roof's, of each two runs that came one after the other.
+    pairs: Option<Spread>,
 }
 
 /// What is told of both sides.
@@ -46,6 +48,9 @@ impl Measured {
             cpu_us: Spread::of(ours.iter().map(|run| cpu(run.cpu))),
             peak_mib: Spread::of(ours.iter().map(|run| mib(run.peak_kib))),
         };
+        let pairs =
+            ours.iter().zip(roof).map(|(ours, roof)| roof.wall.as_secs_f64() / ours.wall.as_secs_f64());
+        let pairs = (!roof.is_empty()).then(|| Spread::of(pairs));
         let roof = (!roof.is_empty()).then(|| Side {
             documents_per_s: Spread::of(roof.iter().map(|run| rate(run.wall))),
             cpu_us: Spread::of(roof.iter().map(|run| cpu(run.cpu))),
@@ -53,7 +58,7 @@ impl Measured {
         });
         let commit = Spread::of(ours.iter().flat_map(|run| run.commits.iter().copied()).map(millis));
         let open = Spread::of(ours.iter().map(|run| millis(run.open)));
-        Self { row, bytes, ours: side, commit, open, roof }
+        Self { row, bytes, ours: side, commit, open, roof, pairs }
     }
 
     /// Million bytes a second, where so many documents pass.
@@ -90,6 +95,7 @@ impl Measured {
             line["roof"] = side(roof);
             line["roof"]["producers"] = row.roof_producers.into();
             line["ratio"] = rounded(ours.documents_per_s.median / roof.documents_per_s.median);
+            line["ratio_of_pairs"] = self.pairs.map(Spread::json).into();
             line["cpu_us_above_roof"] = rounded(ours.cpu_us.median - roof.cpu_us.median);
         }
         if let Some(bound) = self.bound() {
@@ -114,7 +120,7 @@ impl Measured {
             format!("{:.0}", self.open.median),
             format!("{:.0} ({:.0})", self.commit.median, self.commit.max),
         ];
-        let Some(roof) = &self.roof else {
+        let (Some(roof), Some(pairs)) = (&self.roof, self.pairs) else {
             cells.extend(["", "", "", "", ""].map(str::to_owned));
             cells.extend(self.bound_cells());
             return cells;
@@ -123,7 +129,12 @@ impl Measured {
             rate(roof.documents_per_s),
             format!("{:.2} ({:.2}-{:.2})", roof.cpu_us.median, roof.cpu_us.min, roof.cpu_us.max),
             format!("{:.0}", roof.peak_mib.max),
-            format!("{:.0} %", 100.0 * ours.documents_per_s.median / roof.documents_per_s.median),
+            format!(
+                "{:.0} % ({:.0}-{:.0})",
+                100.0 * ours.documents_per_s.median / roof.documents_per_s.median,
+                100.0 * pairs.min,
+                100.0 * pairs.max
+            ),
             format!("{:+.2}", ours.cpu_us.median - roof.cpu_us.median),
         ]);
         cells.extend(self.bound_cells());
@@ -159,6 +170,18 @@ pub fn table(rows: &[Measured]) -> String {
     text
 }
 
+/// What a session spends that waits.
+pub fn idle(row: &Row, ours::Idle { opened, in_transaction }: &ours::Idle) -> (Value, String) {
+    let mut line = heading(row);
+    line["idle_cpu_percent"] =
+        json!({"opened": rounded(*opened), "in_transaction": rounded(*in_transaction)});
+    let text = format!(
+        "{}: {opened:.1} % of a core after Opened, {in_transaction:.1} % within a transaction\n",
+        label(row)
+    );
+    (line, text)
+}
+
 const HEADINGS: [&str; 14] = [
     "row",
     "k docs/s",
@@ -170,7 +193,7 @@ const HEADINGS: [&str; 14] = [
     "roof k docs/s",
     "roof CPU us",
     "roof MiB",
-    "ratio",
+    "ratio (pairs)",
     "CPU diff us",
     "bound MB/s",
     "of bound",
