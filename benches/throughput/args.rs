@@ -65,11 +65,19 @@ pub struct Args {
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
     pub roof_producers: u32,
     /// Measures the CPU of a session that waits, for five seconds after Opened and for five within a transaction.
-    #[arg(long, conflicts_with = "sweep")]
+    #[arg(
+        long,
+        conflicts_with_all = ["sweep", "documents", "transactions", "runs", "no_roof", "roof_producers"]
+    )]
     pub idle: bool,
-    /// A series of rows, of the connector alone: `shape` (documents, bindings, partitions, length of keys) or
-    /// `links` (round trips).
-    #[arg(long, value_enum, conflicts_with_all = ["scenario", "format", "bootstrap"])]
+    /// A series of rows, of the connector alone: `shape` (flat128 with all numbers of documents, bindings and
+    /// partitions, and keys of all lengths, each beside what the other options say) or `links` (log1k and flat128 with
+    /// all round trips).
+    #[arg(
+        long,
+        value_enum,
+        conflicts_with_all = ["scenario", "format", "bootstrap", "rtt", "roof_producers"]
+    )]
     pub sweep: Option<Sweep>,
     /// Prints the lines of JSON only.
     #[arg(long)]

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use materialize_kafka::kafka::BATCH_BYTES;
 use materialize_kafka::protocol::Codec;
+use serde_json::json;
 
 use crate::args::{Args, Choice, Format, Framing, Sweep};
 use crate::scenario::Scenario;
@@ -68,35 +69,36 @@ fn note(args: &Args) -> String {
     unusual(args.compression != "lz4", args.compression.clone());
     unusual(args.rtt > 0, format!("{} ms", args.rtt));
     unusual(args.roof_producers > 1, format!("{} producers in the roof", args.roof_producers));
+    unusual(args.advanced != json!({}), args.advanced.to_string());
     notes.extend(args.key_bytes.map(|bytes| format!("keys of {bytes} bytes")));
     notes.join(", ")
 }
 
+/// The row with another note, of what is particular to it, before its own.
+fn noted(row: Row, note: String) -> Row {
+    let note = if row.note.is_empty() { note } else { format!("{note}; {}", row.note) };
+    Row { note, ..row }
+}
+
 /// Documents, bindings, partitions and keys of all sizes, one after the other.
 fn shape(args: &Args) -> Vec<Row> {
-    let base =
-        Row { documents: 2_000_000, ..row(args, Documents::Scenario(Scenario::Flat128), Format::Json) };
+    let base = row(args, Documents::Scenario(Scenario::Flat128), Format::Json);
+    let base = Row { documents: args.documents.unwrap_or(MEASURABLE / args.transactions).max(1), ..base };
     let sizes = [10_000, 100_000, 1_000_000, 10_000_000].map(|documents: u64| {
         // Small transactions are many, so that there is something to be measured.
         let transactions = (MEASURABLE / documents).max(1);
-        let note = format!("{transactions} x {documents} documents");
-        Row { documents, transactions, note, ..base.clone() }
+        let row = Row { documents, transactions, ..base.clone() };
+        noted(row, format!("{transactions} x {documents} documents"))
     });
-    let bindings = [1, 10, 100, 1_000].map(|bindings| Row {
-        bindings,
-        note: format!("{bindings} bindings"),
-        ..base.clone()
-    });
-    let partitions = [6, 60, 1_000].map(|partitions| Row {
-        partitions,
-        note: format!("{partitions} partitions"),
-        ..base.clone()
-    });
-    let keys = [8, 64, 256, 1_024].map(|bytes| Row {
-        key_bytes: Some(bytes),
-        documents: base.documents / (bytes / 256).max(1),
-        note: format!("keys of {bytes} bytes"),
-        ..base.clone()
+    let bindings = [1, 10, 100, 1_000]
+        .map(|bindings| noted(Row { bindings, ..base.clone() }, format!("on {bindings} bindings")));
+    let partitions = [6, 60, 1_000]
+        .map(|partitions| noted(Row { partitions, ..base.clone() }, format!("on {partitions} partitions")));
+    let keys = [8, 64, 256, 1_024].map(|bytes| {
+        // Fewer where they are large, which takes as long.
+        let documents = (base.documents / (bytes / 256).max(1)).max(1);
+        let row = Row { key_bytes: Some(bytes), documents, ..base.clone() };
+        noted(row, format!("by keys of {bytes} bytes"))
     });
     sizes.into_iter().chain(bindings).chain(partitions).chain(keys).collect()
 }
@@ -106,13 +108,10 @@ fn links(args: &Args) -> Vec<Row> {
     let rows = [Scenario::Log1k, Scenario::Flat128].map(|scenario| {
         [1, 20, 100].map(|millis| {
             let round_trip = Duration::from_millis(millis);
+            let by_default = documents(scenario, args.partitions, round_trip);
             let row = row(args, Documents::Scenario(scenario), Format::Json);
-            Row {
-                documents: documents(scenario, args.partitions, round_trip),
-                round_trip,
-                note: format!("{millis} ms"),
-                ..row
-            }
+            let documents = args.documents.unwrap_or((by_default / args.transactions).max(1));
+            noted(Row { documents, round_trip, ..row }, format!("over {millis} ms"))
         })
     });
     rows.into_iter().flatten().collect()
