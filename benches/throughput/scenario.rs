@@ -152,7 +152,7 @@ impl Scenario {
                     .collect();
                 json!({
                     "items": items,
-                    "note": random.letters(512),
+                    "note": random.letters(433),
                     "status": random.pick(&["open", "paid", "shipped"]),
                     "tags": ["alpha", "beta", "gamma", "delta"],
                     "total": random.cents(1_000),
