@@ -2,6 +2,10 @@
 
 use serde_json::{Value, json};
 
+mod random;
+
+use random::Random;
+
 /// A binding's fields and some of its documents.
 pub struct Scenario {
     /// What the benches call it.
@@ -130,31 +134,5 @@ fn pack(value: &Value) -> Vec<u8> {
         },
         Value::String(value) => text(2, value),
         Value::Array(_) | Value::Object(_) => text(1, &value.to_string()),
-    }
-}
-
-/// Marsaglia's xorshift: the same numbers in every run.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) % limit
-    }
-
-    fn cents(&mut self, limit: u64) -> f64 {
-        let cents = u32::try_from(self.below(limit * 100)).expect("small limits");
-        f64::from(cents) / 100.0
-    }
-
-    fn pick(&mut self, from: &[&'static str]) -> &'static str {
-        from[usize::try_from(self.below(from.len() as u64)).expect("a short list")]
-    }
-
-    fn letters(&mut self, len: usize) -> String {
-        let letters = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-        (0..len).map(|_| char::from(letters[usize::try_from(self.below(62)).expect("small")])).collect()
     }
 }

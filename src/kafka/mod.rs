@@ -30,4 +30,4 @@ pub use self::error::Error;
 pub use self::exit::exit_now;
 pub use self::ledger::AckTracker;
 pub use self::outbox::{Committed, Outbox, Topic};
-pub use self::settings::client_settings;
+pub use self::settings::{BATCH_BYTES, client_settings, producer_settings};

@@ -43,8 +43,10 @@ fn settings_with(config: &EndpointConfig, variable: impl Fn(&str) -> Option<Stri
     settings
 }
 
-/// Properties of the producer. `batch_bytes` is the largest batch that all topics accept.
-pub(super) fn producer_settings(config: &EndpointConfig, batch_bytes: usize) -> ClientConfig {
+/// Properties of the [`Outbox`](super::Outbox)'s producer. `batch_bytes` is the largest batch that all topics accept,
+/// [`BATCH_BYTES`] where none of them has a limit below the brokers' default.
+#[must_use]
+pub fn producer_settings(config: &EndpointConfig, batch_bytes: usize) -> ClientConfig {
     let mut settings = client_settings(config);
     settings
         .set("enable.idempotence", "true")
@@ -71,8 +73,8 @@ pub(super) fn producer_settings(config: &EndpointConfig, batch_bytes: usize) -> 
 /// Largest message that librdkafka can be made to accept, in bytes of key, value and framing.
 pub(super) const MESSAGE_MAX_BYTES: usize = 1_000_000_000;
 
-/// Largest batch where the topics allow it: the brokers' default limit is 1,048,588 bytes, framing included.
-pub(super) const BATCH_BYTES: usize = 1_000_000;
+/// Largest batch in bytes where the topics allow it: the brokers' default limit is 1,048,588, framing included.
+pub const BATCH_BYTES: usize = 1_000_000;
 
 const LINGER_MS: &str = "50";
 
