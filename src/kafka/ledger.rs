@@ -125,16 +125,18 @@ impl AckTracker {
         (self.stall_timeout / 8).clamp(Duration::from_millis(10), Duration::from_millis(500))
     }
 
-    /// Enters messages of a topic that are about to be handed over, with the bytes of their keys: their reports may
+    /// Enters messages that are about to be handed over, by topic, with the bytes of their keys: their reports may
     /// come before the call returns.
-    pub(super) fn produce(&self, topic: usize, count: u64, keys: usize) {
+    pub(super) fn produce(&self, counts: impl IntoIterator<Item = (usize, u32)>, keys: usize) {
         let mut state = self.lock();
         if state.produced == state.acknowledged {
             state.idle = Duration::ZERO;
             state.ticked = Instant::now();
         }
-        state.produced += count;
-        state.due[topic] += count;
+        for (topic, count) in counts {
+            state.produced += u64::from(count);
+            state.due[topic] += u64::from(count);
+        }
         state.chunks.copied(keys);
     }
 

@@ -87,8 +87,12 @@ pub struct Outbox {
 #[derive(Debug, Clone, Copy)]
 struct Limits {
     chunk: usize,
+    /// A batch of this size is handed over if it is of few partitions,
     batch_bytes: usize,
     batch_messages: usize,
+    /// and one of this size whatever it is.
+    most_bytes: usize,
+    most_messages: usize,
     in_flight_messages: u64,
     /// Bytes of key and value that librdkafka can be made to take.
     message: usize,
@@ -113,9 +117,10 @@ impl Lanes {
 struct Lane {
     first: u32,
     last: u32,
+    count: u32,
 }
 
-const EMPTY: Lane = Lane { first: NONE, last: NONE };
+const EMPTY: Lane = Lane { first: NONE, last: NONE, count: 0 };
 const NONE: u32 = u32::MAX;
 
 /// A message of the batch.
@@ -310,6 +315,7 @@ impl Outbox {
             self.entries[lane.last as usize].next = number;
         }
         lane.last = number;
+        lane.count += 1;
         self.entries.push(Entry {
             key_start: self.key_mark,
             key_len: key.len(),
@@ -327,9 +333,21 @@ impl Outbox {
         self.buffer.finish();
         self.key_mark = self.keys.len();
         if self.entries.len() >= self.limits.batch_messages || self.batch_bytes >= self.limits.batch_bytes {
-            self.hand_over()?;
+            self.hand_over_if_worth_it()?;
         }
         Ok(())
+    }
+
+    /// Hands the batch over, unless it is of so many partitions that there are few messages of each: a call of
+    /// librdkafka is for one partition.
+    fn hand_over_if_worth_it(&mut self) -> Result<(), Error> {
+        let Limits { most_messages, most_bytes, .. } = self.limits;
+        let lanes = self.touched.len();
+        let few = self.entries.len() < lanes * LANE_MESSAGES && self.batch_bytes < lanes * LANE_BYTES;
+        if few && self.entries.len() < most_messages && self.batch_bytes < most_bytes {
+            return Ok(());
+        }
+        self.hand_over()
     }
 
     /// Drops what was written since the last [`push`](Self::push).
@@ -356,6 +374,12 @@ impl Outbox {
             let due = state.due();
             (due == 0 || (due + count <= most && state.chunks.has_room(keys))).then_some(())
         })?;
+        let topics = &self.topics;
+        let counts = self.touched.iter().map(|&(place, partition)| {
+            let lanes = &topics[place as usize].lanes;
+            (place as usize, lanes[usize::try_from(partition).expect("partitions count from 0")].count)
+        });
+        self.ledger.produce(counts, keys);
         for lane in 0..self.touched.len() {
             let (place, partition) = self.touched[lane];
             self.hand_over_lane(place as usize, partition)?;
@@ -411,7 +435,6 @@ impl Outbox {
         let number = usize::try_from(partition).expect("partitions count from 0");
         let lane = &mut self.topics[place].lanes[number];
         self.scratch.clear();
-        let mut keys = 0;
         let mut next = std::mem::replace(lane, EMPTY).first;
         while let Some(entry) = self.entries.get(next as usize) {
             let key = &self.keys[entry.key_start..entry.key_start + entry.key_len];
@@ -426,14 +449,12 @@ impl Outbox {
                 offset: 0,
                 _private: std::ptr::without_provenance_mut(entry.tag),
             });
-            keys += entry.key_len;
             next = entry.next;
         }
-        self.ledger.produce(place, self.scratch.len() as u64, keys);
         let handle = self.topics[place].handle(place, number);
         let mut start = 0;
+        let mut seen = None;
         while start < self.scratch.len() {
-            let seen = self.ledger.lock().returned;
             let batch = &mut self.scratch[start..];
             // SAFETY: values lie in the open buffer, whose finished messages do not move, or in sealed chunks;
             // both are kept by this type and its ledger until their reports have come or the client is gone.
@@ -449,8 +470,11 @@ impl Outbox {
             }
             // The rest of the call failed alike, untried, so the tail can be handed in again in its order, once
             // something has come back: not just its report, which is in the ledger before librdkafka takes the message
-            // off its count. What came back during the call counts.
-            self.ledger.wait(|state| (state.returned != seen).then_some(()))?;
+            // off its count. What came back during the call counts, or it would be waited for in vain: so the first
+            // time the call is repeated at once.
+            let returned =
+                self.ledger.wait(|state| (Some(state.returned) != seen).then_some(state.returned))?;
+            seen = Some(returned);
         }
         Ok(())
     }
@@ -633,6 +657,8 @@ impl Limits {
             chunk,
             batch_bytes: chunk,
             batch_messages: (advanced.in_flight_messages / 8).clamp(1, BATCH_MESSAGES),
+            most_bytes: (advanced.in_flight_bytes / 8).max(chunk),
+            most_messages: (advanced.in_flight_messages / 8).max(1),
             in_flight_messages: advanced.in_flight_messages as u64,
             message: LARGEST_MESSAGE,
         }
@@ -690,6 +716,10 @@ const GONE_WITHIN: Duration = Duration::from_secs(4);
 const SMALLEST_CHUNK: usize = 1 << 10;
 const LARGEST_CHUNK: usize = 1 << 20;
 const BATCH_MESSAGES: usize = 4096;
+
+/// Messages of a partition, or their bytes, that make a call worth its while.
+const LANE_MESSAGES: usize = 16;
+const LANE_BYTES: usize = 32 << 10;
 
 /// Framing of one message is below 100 bytes; a kilobyte leaves no doubt.
 const LARGEST_MESSAGE: usize = MESSAGE_MAX_BYTES - 1024;

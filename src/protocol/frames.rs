@@ -166,7 +166,7 @@ impl<R: Read> Frames<R> {
     }
 
     /// Reads once; whether anything came.
-    fn fill(&mut self) -> Result<bool, Error> {
+    pub(super) fn fill(&mut self) -> Result<bool, Error> {
         if self.ended {
             return Ok(false);
         }

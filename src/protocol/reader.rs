@@ -149,6 +149,15 @@ impl<R: Read> RequestReader<R> {
         self.frames.has_frame()
     }
 
+    /// Reads the input once, without looking at what came; false at its end.
+    ///
+    /// # Errors
+    ///
+    /// The input fails.
+    pub fn fill(&mut self) -> Result<bool, Error> {
+        self.frames.fill()
+    }
+
     /// The codec; `None` as long as the first frame has not decided it.
     pub fn codec(&self) -> Option<Codec> {
         self.frames.codec()

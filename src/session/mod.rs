@@ -24,6 +24,7 @@ use std::panic::{self, AssertUnwindSafe};
 use std::thread;
 
 use anyhow::{Context, anyhow};
+use rustix::event::{PollFd, PollFlags, Timespec};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
@@ -76,13 +77,17 @@ fn supervise() -> anyhow::Result<End> {
             // The other end is gone only when the process is ending already.
             Some(Box::new(move |error| drop(ends.send(End::Delivery(error)))))
         },
+        input_is_ready,
     };
-    // Not by way of `io::Stdout`, which would cut a frame at its last newline into two writes.
+    // Not by way of `io::Stdin` and `io::Stdout`: the one has a small buffer of its own, the other would cut a frame
+    // at its last newline into two writes.
+    let input = io::stdin().as_fd().try_clone_to_owned().map(File::from).context("taking stdin")?;
+    widen(&input);
     let output = io::stdout().as_fd().try_clone_to_owned().map(File::from).context("taking stdout")?;
     thread::Builder::new()
         .name("session".into())
         .spawn(move || {
-            let result = caught(|| serve(io::stdin().lock(), output, codec, &mut surroundings));
+            let result = caught(|| serve(input, output, codec, &mut surroundings));
             drop(ends.send(End::Session(result)));
         })
         .context("starting the session's thread")?;
@@ -102,6 +107,24 @@ fn supervise() -> anyhow::Result<End> {
     runtime.shutdown_background();
     end.context("waiting for signals")
 }
+
+/// Asks for a pipe that holds more than the usual 64 KiB, so that either side does more between two switches.
+fn widen(input: &File) {
+    if let Err(error) = rustix::pipe::fcntl_setpipe_size(input, PIPE) {
+        // It is no pipe, or the user has as many as the system grants.
+        tracing::debug!(%error, "stdin keeps its size");
+    }
+}
+
+/// Whether a read of stdin would not wait.
+fn input_is_ready() -> bool {
+    let stdin = io::stdin();
+    let mut events = [PollFd::new(&stdin, PollFlags::IN)];
+    rustix::event::poll(&mut events, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
+}
+
+/// Bytes that the pipe to stdin may hold.
+const PIPE: usize = 256 << 10;
 
 /// What `session` returns, or an error that tells of its panic.
 fn caught(session: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<()> {

@@ -18,6 +18,8 @@ pub struct Surroundings {
     pub runtime: Handle,
     /// Told of the delivery that failed, which the session itself may notice late.
     pub on_failure: Option<OnFailure>,
+    /// Whether a read of the input would not wait. As long as it would not, Stores are gathered to larger batches.
+    pub input_is_ready: fn() -> bool,
 }
 
 /// Takes the first delivery failure, on whatever thread notices it.
@@ -55,7 +57,12 @@ pub fn serve<R: Read, W: Write>(
         match answer {
             Answer::Response(response) => ResponseWriter::new(&mut output, codec).send(&response)?,
             Answer::Session(opened) => {
-                return transact::transact(opened, &mut requests, &mut ResponseWriter::new(output, codec));
+                return transact::transact(
+                    opened,
+                    &mut requests,
+                    &mut ResponseWriter::new(output, codec),
+                    surroundings.input_is_ready,
+                );
             }
         }
     }

@@ -16,11 +16,13 @@ use crate::protocol::messages::{Response, response};
 use crate::protocol::{Incoming, RequestReader, ResponseWriter, Store, Tuple};
 use crate::session::open::Opened;
 
-/// Answers Opened, then serves transactions until the input ends.
+/// Answers Opened, then serves transactions until the input ends. `input_is_ready` tells whether a read of it would
+/// not wait.
 pub(super) fn transact<R: Read, W: Write>(
     mut opened: Opened,
     requests: &mut RequestReader<R>,
     responses: &mut ResponseWriter<W>,
+    input_is_ready: fn() -> bool,
 ) -> anyhow::Result<()> {
     let mut scratch = Scratch::default();
     let mut stage = Stage::Opened;
@@ -28,9 +30,15 @@ pub(super) fn transact<R: Read, W: Write>(
 
     responses.send(&response::Opened::default().into())?;
     loop {
-        if !requests.has_frame() {
-            // The read may wait: what is encoded should be under way meanwhile.
-            opened.outbox.hand_over()?;
+        while !requests.has_frame() {
+            if !input_is_ready() {
+                // The read may wait: what is encoded should be under way meanwhile.
+                opened.outbox.hand_over()?;
+                break;
+            }
+            if !requests.fill()? {
+                break;
+            }
         }
         let Some(request) = requests.next()? else {
             if stored > 0 {
