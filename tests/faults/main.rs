@@ -29,6 +29,7 @@ mod common;
 mod brokers;
 mod connector;
 mod flow;
+mod long_run;
 mod network;
 mod one_broker;
 mod pipes;
