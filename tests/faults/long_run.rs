@@ -173,11 +173,15 @@ impl Faults {
                     self.stopped.fetch_add(1, Ordering::SeqCst);
                 }
                 _ => {
-                    let condition = match chance.below(5) {
+                    let condition = match chance.below(6) {
                         0 => Condition::Cut,
                         1 => Condition::Silent,
                         2 => Condition::Delayed(Duration::from_millis(200)),
                         3 => Condition::Throttled(1_000_000),
+                        4 => {
+                            brokers.network.lose_next_answer();
+                            Condition::Good
+                        }
                         _ => {
                             brokers.network.reset_next_request();
                             Condition::Good

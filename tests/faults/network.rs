@@ -115,11 +115,32 @@ fn throttled_to_1_mb_a_second() {
 fn reset_in_mid_request() {
     let Some(brokers) = ONE.alone() else { return };
     let mut flow = flow(&brokers, "20s");
+    let before = brokers.network.resets();
     for round in 1..=3 {
         brokers.network.reset_next_request();
         flow.transact(LARGE.keys);
-        assert!(brokers.network.resets() >= round, "no request was broken off");
+        assert_eq!(brokers.network.resets(), before + round, "no request was broken off");
     }
     flow.transact(LARGE.keys);
+    flow.close_and_count(brokers.direct()).assert_exact();
+}
+
+/// The messages are there, and the connector is not told: only an idempotent producer can send them again.
+#[test]
+fn reset_before_the_answer() {
+    let Some(brokers) = ONE.alone() else { return };
+    let mut flow = flow(&brokers, "20s");
+    let before = brokers.network.resets();
+    for round in 1..=5 {
+        flow.begin(LARGE.keys).unwrap();
+        brokers.network.lose_next_answer();
+        flow.store(LARGE.keys)
+            .and_then(|()| flow.start_commit())
+            .and_then(|()| flow.started_commit())
+            .unwrap();
+        flow.note_commit();
+        flow.acknowledge().unwrap();
+        assert_eq!(brokers.network.resets(), before + round, "no answer was lost");
+    }
     flow.close_and_count(brokers.direct()).assert_exact();
 }

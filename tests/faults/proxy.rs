@@ -38,8 +38,9 @@ struct State {
     generation: AtomicU64,
     /// Whether the next request that is long enough is to be broken off.
     reset: AtomicBool,
+    /// Whether the next answer is to be lost.
+    lose: AtomicBool,
     resets: AtomicU64,
-    bytes: AtomicU64,
     over: AtomicBool,
 }
 
@@ -50,8 +51,8 @@ impl Network {
             condition: Mutex::new(Condition::Good),
             generation: AtomicU64::new(0),
             reset: AtomicBool::new(false),
+            lose: AtomicBool::new(false),
             resets: AtomicU64::new(0),
-            bytes: AtomicU64::new(0),
             over: AtomicBool::new(false),
         });
         for (front, back) in fronts.split(',').zip(backs.split(',')) {
@@ -76,14 +77,14 @@ impl Network {
         self.state.reset.store(true, Ordering::SeqCst);
     }
 
-    /// How many requests have been broken off.
-    pub fn resets(&self) -> u64 {
-        self.state.resets.load(Ordering::SeqCst)
+    /// Breaks the next connection on which a broker answers, and loses the answer: what was asked is done.
+    pub fn lose_next_answer(&self) {
+        self.state.lose.store(true, Ordering::SeqCst);
     }
 
-    /// How many bytes have gone through.
-    pub fn bytes(&self) -> u64 {
-        self.state.bytes.load(Ordering::SeqCst)
+    /// How many connections have been broken in these two ways.
+    pub fn resets(&self) -> u64 {
+        self.state.resets.load(Ordering::SeqCst)
     }
 }
 
@@ -185,6 +186,11 @@ impl Direction {
                 Ok(0) => return,
                 Ok(count) => {
                     let reset = count == PART && armed && self.state.reset.swap(false, Ordering::SeqCst);
+                    if !self.requests && self.state.lose.swap(false, Ordering::SeqCst) {
+                        self.ended.store(true, Ordering::SeqCst);
+                        self.state.resets.fetch_add(1, Ordering::SeqCst);
+                        return;
+                    }
                     let delay = match self.state.condition() {
                         Condition::Delayed(delay) => delay,
                         _ => Duration::ZERO,
@@ -233,10 +239,7 @@ impl Direction {
                 }
                 match (&*self.to).write(next) {
                     Ok(0) => return,
-                    Ok(written) => {
-                        self.state.bytes.fetch_add(written as u64, Ordering::SeqCst);
-                        rest = &rest[written..];
-                    }
+                    Ok(written) => rest = &rest[written..],
                     Err(error) if is_pause(&error) => {}
                     Err(_) => return,
                 }

@@ -100,7 +100,11 @@ fn below_min_insync_within_the_stall_limit() {
         if flow.started_commit().is_err() {
             panic!("the session died: {:?}", flow.ended());
         }
-        assert!(start.elapsed() >= waits, "StartedCommit after {:?}, with a replica missing", start.elapsed());
+        assert!(
+            start.elapsed() >= waits,
+            "StartedCommit after {:?}, with a replica missing",
+            start.elapsed()
+        );
     });
     flow.note_commit();
     flow.acknowledge().unwrap();
