@@ -125,7 +125,7 @@ impl Flow {
         self.connector = Some(Connector::spawn(command, Codec::Proto));
     }
 
-    /// Starts a connector and sends all that comes up to the first Acknowledge, without waiting for answers.
+    /// Starts a connector and sends all that comes before the first Acknowledge, without waiting for answers.
     pub fn begin_to_open(&mut self) {
         self.spawn(self.command());
         let spec = request::Spec { config_json: "{}".into(), ..Default::default() };

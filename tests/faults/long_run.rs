@@ -30,7 +30,7 @@ fn long_run() {
         let over = Over(&faults.over);
         while flow.kills < kills || !faults.done.load(Ordering::SeqCst) {
             session(&mut flow, &mut deaths);
-            if flow.kills % 10 == 0 {
+            if flow.kills.is_multiple_of(50) {
                 eprintln!("{:?}: kills {}, faults {}", start.elapsed(), flow.kills, faults.brokers());
             }
         }

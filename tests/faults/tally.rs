@@ -139,7 +139,8 @@ fn landed(brokers: &str, stored: &Stored) -> BTreeMap<u64, Vec<Landed>> {
     let config = json!({"bootstrap_servers": brokers, "message_format": "JSON"});
     let config = EndpointConfig::parse(config.to_string().as_bytes()).unwrap();
     let mut ends = ends(brokers, &stored.topic);
-    let mut consumer = Consumer::open(&config, &[stored.topic.clone()], Start::Beginning).unwrap();
+    let mut consumer =
+        Consumer::open(&config, std::slice::from_ref(&stored.topic), Start::Beginning).unwrap();
     let mut landed = BTreeMap::<u64, Vec<Landed>>::new();
     let mut limit = Instant::now() + READ_WITHIN;
     ends.retain(|_, end| *end > 0);
