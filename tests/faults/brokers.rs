@@ -76,7 +76,8 @@ impl Shared {
 
 impl Brokers {
     pub fn start(nodes: u8) -> Option<Self> {
-        let options = ["--proxied", "--heap", "384m"];
+        // A broker that does not answer is taken for dead soon.
+        let options = ["--proxied", "--heap", "384m", "--set", "broker.session.timeout.ms=3000"];
         let cluster = Cluster::start(nodes, &options)?;
         let network = Network::before(cluster.fact("proxies"), cluster.fact("behind.proxies"));
         Some(Self { cluster, network, nodes })

@@ -90,7 +90,7 @@ fn below_min_insync_within_the_stall_limit() {
     let Below { mut flow, follower } = Below::in_transaction(&brokers, "60s");
     flow.store(SMALL.keys / 2).and_then(|()| flow.start_commit()).unwrap();
     // By then the controller has taken the follower out of the replicas that are in sync.
-    let waits = Duration::from_secs(6);
+    let waits = Duration::from_millis(4_500);
     let start = Instant::now();
     thread::scope(|scope| {
         scope.spawn(|| {
@@ -115,14 +115,14 @@ fn below_min_insync_within_the_stall_limit() {
 #[test]
 fn below_min_insync_beyond_the_stall_limit() {
     let Some(brokers) = THREE.alone() else { return };
-    let Below { mut flow, follower } = Below::in_transaction(&brokers, "5s");
+    let Below { mut flow, follower } = Below::in_transaction(&brokers, "3s");
     // It may end at any point of this.
     let _died = flow.store(SMALL.keys / 2).and_then(|()| flow.start_commit());
     let ended = flow.ended();
     brokers.cluster.restart(follower);
     assert_eq!(ended.status, Some(1), "{}", ended.stderr);
     let message = ended.message();
-    assert!(message.starts_with("no message was acknowledged for 5 s while "), "{message}");
+    assert!(message.starts_with("no message was acknowledged for 3 s while "), "{message}");
     assert!(message.contains(&format!("(topic \"{}\", ", flow.topic())), "{message}");
     assert!(message.contains("that enough replicas are in sync"), "{message}");
     flow.open();
