@@ -20,6 +20,9 @@
 //! | producer | [`producer`]: `fatal_error_of_the_idempotent_producer` |
 //! | disk and pipes | [`pipes`] |
 //! | all of it at random | [`long_run`], which takes minutes and is not run unless asked for |
+//!
+//! `tests/services/with-kafka cargo test --release --test faults -- --ignored long_run --nocapture` is that run; its
+//! last line says how many kills and faults there were, and what was lost.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "it is test code")]
 
