@@ -63,15 +63,17 @@ impl Connector {
         Self::spawn(command(Some(codec)), codec)
     }
 
-    /// Starts `command`, which speaks `codec`.
+    /// Starts `command`, which speaks `codec`. Where its stderr is no pipe of ours, nothing that it logs is known.
     pub fn spawn(mut command: Command, codec: Codec) -> Self {
         let mut child = command.spawn().expect("the binary was built");
         let stdin = child.stdin.take().expect("stdin is a pipe");
         let stdout = child.stdout.take().expect("stdout is a pipe");
-        let mut stderr = child.stderr.take().expect("stderr is a pipe");
+        let stderr = child.stderr.take();
         let stderr = thread::spawn(move || {
             let mut text = Vec::new();
-            stderr.read_to_end(&mut text).expect("reading stderr");
+            if let Some(mut stderr) = stderr {
+                stderr.read_to_end(&mut text).expect("reading stderr");
+            }
             String::from_utf8_lossy(&text).into_owned()
         });
         let requests = Some(RequestWriter::new(stdin, codec));

@@ -126,6 +126,16 @@ impl Cluster {
         self.run(&["start", &node.to_string()]);
     }
 
+    /// As [`cont`](Self::cont), where the node may not be there: says whether it is.
+    pub fn try_cont(&self, node: u8) -> bool {
+        self.script(&["cont", &node.to_string()]).is_ok_and(|output| output.status.success())
+    }
+
+    /// As [`restart`](Self::restart), where the node may run already: says whether it did not.
+    pub fn try_restart(&self, node: u8) -> bool {
+        self.script(&["start", &node.to_string()]).is_ok_and(|output| output.status.success())
+    }
+
     fn run(&self, arguments: &[&str]) -> String {
         let output = self.script(arguments).expect("tests/services/kafka can be run");
         assert!(
