@@ -1,0 +1,71 @@
+//! What `benches/micro` measures of this room and nobody else may see. No part of the crate's interface.
+
+use std::time::Duration;
+
+use rdkafka::ClientConfig;
+
+use super::chunks::Chunks;
+use super::ledger::{AckTracker, Reports, TopicName, tag};
+use super::settings::BATCH_BYTES;
+use super::{client, settings};
+use crate::config::EndpointConfig;
+
+/// The partition, of `partitions`, of a message with this key.
+#[must_use]
+pub fn partition_of(key: &[u8], partitions: i32) -> i32 {
+    client::partition_of(key, partitions)
+}
+
+/// The properties of the outbox's client.
+#[must_use]
+pub fn producer_settings(config: &EndpointConfig) -> ClientConfig {
+    settings::producer_settings(config, BATCH_BYTES)
+}
+
+/// A ledger of one topic, as the outbox and the delivery thread use theirs, without a client between them.
+pub struct Ledger {
+    tracker: AckTracker,
+    reports: Reports,
+}
+
+impl Default for Ledger {
+    fn default() -> Self {
+        let names = vec![TopicName { topic: "bench".to_owned(), owner: "bench".to_owned() }];
+        let chunks = Chunks::new(1 << 10, usize::MAX);
+        let tracker =
+            AckTracker::new(names, String::new(), Duration::from_secs(60), chunks, Box::new(|_| {}));
+        Self { tracker, reports: Reports::default() }
+    }
+}
+
+impl Ledger {
+    /// Fills a chunk with `messages` and enters them as handed over. Gives the tag of their reports.
+    ///
+    /// # Panics
+    ///
+    /// There is no room for another chunk, which no machine's memory brings about.
+    pub fn produce(&self, messages: u64, key_bytes: usize) -> usize {
+        let chunk = self.tracker.update(|state| {
+            let (chunk, memory) = state.chunks.take().expect("the limit is the address space");
+            state.chunks.seal(chunk, memory, messages);
+            chunk
+        });
+        self.tracker.produce(0, messages, key_bytes);
+        tag(chunk, 0)
+    }
+
+    /// Enters an event of delivery reports, by their messages' tags.
+    pub fn acknowledge(&mut self, tags: &[usize], key_len: usize) {
+        self.reports.clear();
+        for &tag in tags {
+            self.reports.add(tag, key_len, true);
+        }
+        self.tracker.acknowledge(&self.reports);
+    }
+
+    /// Messages entered as handed over, and as acknowledged.
+    #[must_use]
+    pub fn counts(&self) -> (u64, u64) {
+        (self.tracker.produced(), self.tracker.acknowledged())
+    }
+}
