@@ -46,6 +46,11 @@ impl Table {
         matches!(self, Self::Time(_))
     }
 
+    /// Whether nothing of this name is asked for, so that it need not be prepared.
+    pub fn skips(&self, name: &str) -> bool {
+        matches!(self, Self::Run { id, .. } if !id.contains(name))
+    }
+
     /// Our own row, which allocates nothing per document, as is asserted. `make` prepares what runs so many documents.
     pub fn ours<R: FnMut(u64)>(&mut self, subject: Subject<'_>, make: impl FnMut() -> R) {
         self.variant(subject, "ours", make);
