@@ -1,7 +1,8 @@
 //! Delivery reports entered in the ledger, and before that the messages: per message.
 //!
 //! Reports come in events of a thousand, and in runs of messages from one chunk: `runs_of_1000` is what small
-//! documents make, `runs_of_4` what those of 256 KiB would. The naive ledgers keep the same account for each report
+//! documents make, `runs_of_4` what those of 256 KiB would: there ours shows what a chunk costs, which has a system call in
+//! it, to wake whoever waits. The naive ledgers keep the same account for each report
 //! by itself: `atomics` with an atomic for each count, `mutex` with one for all. Nobody contends here, as in a
 //! process the session's thread does.
 
@@ -54,24 +55,31 @@ fn events(account: &mut impl Account, run: u64, tags: &mut Vec<usize>, messages:
         while left > 0 {
             let run = left.min(run);
             left -= run;
-            let tag = account.produce(run);
+            let tag = account.fill(run);
             tags.extend((0..run).map(|_| tag));
         }
+        account.produce(event);
         account.acknowledge(tags);
     }
 }
 
 /// What keeps account of messages.
 trait Account {
-    /// Enters a chunk with messages that are handed over, and gives the tag of their reports.
-    fn produce(&mut self, messages: u64) -> usize;
+    /// Enters a chunk with so many messages, and gives the tag of their reports.
+    fn fill(&mut self, messages: u64) -> usize;
+    /// Enters messages that are handed over.
+    fn produce(&mut self, messages: u64);
     /// Enters the reports of an event.
     fn acknowledge(&mut self, tags: &[usize]);
 }
 
 impl Account for Ledger {
-    fn produce(&mut self, messages: u64) -> usize {
-        Self::produce(self, messages, KEY * usize::try_from(messages).expect("64 bits"))
+    fn fill(&mut self, messages: u64) -> usize {
+        Self::fill(self, messages)
+    }
+
+    fn produce(&mut self, messages: u64) {
+        Self::produce(self, messages, KEY * usize::try_from(messages).expect("64 bits"));
     }
 
     fn acknowledge(&mut self, tags: &[usize]) {
@@ -101,14 +109,17 @@ impl Atomics {
 }
 
 impl Account for Atomics {
-    fn produce(&mut self, messages: u64) -> usize {
+    fn fill(&mut self, messages: u64) -> usize {
         let chunk = self.free.lock().expect("nobody panics").pop().expect("there are enough");
         self.due[chunk].store(i64::try_from(messages).expect("few messages"), Ordering::Release);
+        chunk
+    }
+
+    fn produce(&mut self, messages: u64) {
         for _ in 0..messages {
             self.produced.fetch_add(1, Ordering::Relaxed);
             self.keys.fetch_add(KEY, Ordering::Relaxed);
         }
-        chunk
     }
 
     fn acknowledge(&mut self, tags: &[usize]) {
@@ -141,15 +152,19 @@ impl Locked {
 }
 
 impl Account for Locked {
-    fn produce(&mut self, messages: u64) -> usize {
-        let chunk = self.0.lock().expect("nobody panics").free.pop().expect("there are enough");
+    fn fill(&mut self, messages: u64) -> usize {
+        let mut counts = self.0.lock().expect("nobody panics");
+        let chunk = counts.free.pop().expect("there are enough");
+        counts.due[chunk] = messages;
+        chunk
+    }
+
+    fn produce(&mut self, messages: u64) {
         for _ in 0..messages {
             let mut counts = self.0.lock().expect("nobody panics");
             counts.produced += 1;
             counts.keys += KEY;
-            counts.due[chunk] += 1;
         }
-        chunk
     }
 
     fn acknowledge(&mut self, tags: &[usize]) {

@@ -88,7 +88,8 @@ fn rows(table: &mut Table) {
 }
 
 fn scenarios(table: &Table) -> Vec<Scenario> {
-    let all: [(&str, fn(&'static str) -> Scenario); 4] = [
+    type Make = fn(&'static str) -> Scenario;
+    let all: [(&str, Make); 4] = [
         ("flat128", |_| documents::flat128()),
         ("estuary1k", |name| documents::estuary(name, 800)),
         ("nested2k", |_| documents::nested2k()),

@@ -1,6 +1,6 @@
 //! The rows of the table, and what is done with each: timed, listed for instruction counts, or just run.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput};
 
@@ -87,7 +87,7 @@ impl Table {
         self.row(subject, name, SamplingMode::Auto, make);
     }
 
-    /// A row that waits for other threads, ours or another's: few long samples.
+    /// A row that waits for other threads at the end of each run, ours or another's: few long samples.
     pub fn waits<R: FnMut(u64)>(
         &mut self,
         subject: Subject<'_>,
@@ -117,16 +117,19 @@ impl Table {
             Self::Time(criterion) => {
                 let mut group = criterion.benchmark_group(subject.name);
                 group.throughput(Throughput::Bytes(subject.bytes as u64)).sampling_mode(sampling);
+                let mut least = 1;
                 if matches!(sampling, SamplingMode::Flat) {
                     group.sample_size(10);
+                    least = LEAST;
                 }
                 let mut made = None;
                 group.bench_function(BenchmarkId::new(subject.what, name), |bencher| {
                     let run = made.get_or_insert_with(&mut make);
                     bencher.iter_custom(|documents| {
+                        let run_of = documents.max(least);
                         let start = Instant::now();
-                        run(documents);
-                        start.elapsed()
+                        run(run_of);
+                        share(start.elapsed(), documents, run_of)
                     });
                 });
                 group.finish();
@@ -140,6 +143,15 @@ impl Table {
         }
     }
 }
+
+/// The part of `spent` that falls to `documents` of `run_of`.
+#[expect(clippy::cast_precision_loss, reason = "a share of a measured time")]
+fn share(spent: Duration, documents: u64, run_of: u64) -> Duration {
+    if documents == run_of { spent } else { spent.mul_f64(documents as f64 / run_of as f64) }
+}
+
+/// Documents among which the wait at a run's end is shared.
+const LEAST: u64 = 50_000;
 
 /// Documents after which all memory is as large as it gets, and that must then allocate nothing.
 const WARM: u64 = 256;

@@ -39,19 +39,23 @@ impl Default for Ledger {
 }
 
 impl Ledger {
-    /// Fills a chunk with `messages` and enters them as handed over. Gives the tag of their reports.
+    /// Fills a chunk with `messages`. Gives the tag of their reports.
     ///
     /// # Panics
     ///
     /// There is no room for another chunk, which no machine's memory brings about.
-    pub fn produce(&self, messages: u64, key_bytes: usize) -> usize {
+    pub fn fill(&self, messages: u64) -> usize {
         let chunk = self.tracker.update(|state| {
             let (chunk, memory) = state.chunks.take().expect("the limit is the address space");
             state.chunks.seal(chunk, memory, messages);
             chunk
         });
-        self.tracker.produce(0, messages, key_bytes);
         tag(chunk, 0)
+    }
+
+    /// Enters messages as handed over.
+    pub fn produce(&self, messages: u64, key_bytes: usize) {
+        self.tracker.produce(0, messages, key_bytes);
     }
 
     /// Enters an event of delivery reports, by their messages' tags.
