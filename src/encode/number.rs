@@ -27,7 +27,7 @@ fn write_shortest(value: f64, out: &mut impl Sink) {
 ///
 /// No two decimals of at most 15 digits have one nearest float, so such a decimal, without its trailing
 /// zeros, is the shortest that reads back as the same. This takes a third of the time of the search for any
-/// other (flat128 of `benches/encode_json.rs`).
+/// other (`tuple_to_json/flat128` of `benches/micro`).
 #[inline]
 fn four_decimals(magnitude: f64) -> Option<u64> {
     if magnitude >= 1e11 || magnitude.is_nan() {

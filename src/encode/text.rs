@@ -153,7 +153,7 @@ fn escape_word(mut word: u64, mut len: usize, out: &mut impl Sink) {
 
 /// Writes a block that needs escapes. Few bytes lie between two of its quotes and backslashes as a rule: a
 /// copy of constant size for each such run, into an array first, takes a third less time than a loop over
-/// bytes or words does (root documents of nested2k in `benches/encode_json.rs`).
+/// bytes or words does (`tuple_to_json/nested2k` of `benches/micro`).
 #[inline]
 fn escape_block(block: &[u8; BLOCK], out: &mut impl Sink) {
     let mut marks = 0;

@@ -15,7 +15,7 @@ use tracing::{debug, error, info, warn};
 use super::admin::{ask_topics, described_topics};
 use super::client::{Client, Code, Content, Event, Report};
 use super::error::{Error, FATAL_REMEDY, remedy, shown};
-use super::ledger::{AckTracker, Reports};
+use super::ledger::{AckTracker, Reports, untag};
 
 /// Starts the thread of a client. It ends when the ledger is closing. `topics` are those of the ledger, in its order.
 pub(super) fn start(client: Arc<Client>, ledger: Arc<AckTracker>, topics: Vec<String>) -> Result<(), Error> {
@@ -34,20 +34,6 @@ pub(super) fn start(client: Arc<Client>, ledger: Arc<AckTracker>, topics: Vec<St
         },
     )
 }
-
-/// What a message is produced with, and what its report brings back: its chunk and its topic.
-pub(super) fn tag(chunk: u32, topic: usize) -> usize {
-    debug_assert!(topic < 1 << TOPIC_BITS, "a task has fewer topics");
-    (chunk as usize) << TOPIC_BITS | topic
-}
-
-fn untag(tag: usize) -> (u32, u32) {
-    let part = |bits: usize| u32::try_from(bits).expect("tags are made of a chunk's and a topic's number");
-    (part(tag >> TOPIC_BITS), part(tag & ((1 << TOPIC_BITS) - 1)))
-}
-
-/// 16 million topics a task, and 2^32 chunks.
-const TOPIC_BITS: u32 = 24;
 
 struct Delivery {
     client: Arc<Client>,
@@ -140,32 +126,15 @@ impl Delivery {
 
     fn delivered(&mut self, event: &Event) {
         let reports = &mut self.reports;
-        reports.runs.clear();
-        reports.delivered = 0;
-        reports.keys = 0;
+        reports.clear();
         let mut failure = None;
-        let (mut run_tag, mut run) = (0, 0);
         event.reports(|report| {
-            if report.tag() != run_tag && run > 0 {
-                let (chunk, topic) = untag(run_tag);
-                reports.runs.push((chunk, topic, run));
-                run = 0;
-            }
-            run_tag = report.tag();
-            run += 1;
-            reports.keys += report.key_len();
-            match report.error() {
-                None => reports.delivered += 1,
-                Some(code) if failure.is_none() && !self.ledger.has_failed() => {
-                    failure = Some(refused(&self.ledger, &self.client, report, code));
-                }
-                Some(_) => {}
+            let error = report.error();
+            reports.add(report.tag(), report.key_len(), error.is_none());
+            if let Some(code) = error.filter(|_| failure.is_none() && !self.ledger.has_failed()) {
+                failure = Some(refused(&self.ledger, &self.client, report, code));
             }
         });
-        if run > 0 {
-            let (chunk, topic) = untag(run_tag);
-            reports.runs.push((chunk, topic, run));
-        }
         // Before the event is destroyed: then a flush that finds nothing left finds the ledger complete.
         self.ledger.acknowledge(reports);
         if let Some(failure) = failure {
@@ -291,13 +260,6 @@ const CLOSE_WITHIN: Duration = Duration::from_secs(3);
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_tag_brings_back_chunk_and_topic() {
-        for (chunk, topic) in [(0, 0), (1, 0), (0, 1), (u32::MAX, (1 << TOPIC_BITS) - 1), (7, 3)] {
-            assert_eq!(untag(tag(chunk, topic)), (chunk, u32::try_from(topic).unwrap()));
-        }
-    }
 
     #[test]
     fn logs_are_limited_in_each_stretch() {

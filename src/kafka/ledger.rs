@@ -54,12 +54,46 @@ pub(super) struct State {
 /// Reports of one event, summed up before they are entered.
 #[derive(Debug, Default)]
 pub(super) struct Reports {
-    /// Chunk, topic, and how many in a row.
-    pub(super) runs: Vec<(u32, u32, u32)>,
-    pub(super) delivered: u64,
+    /// Tag, and how many reports in a row had it.
+    runs: Vec<(usize, u32)>,
+    delivered: u64,
     /// Bytes of keys.
-    pub(super) keys: usize,
+    keys: usize,
 }
+
+impl Reports {
+    /// Forgets the reports of the event before.
+    pub(super) fn clear(&mut self) {
+        self.runs.clear();
+        self.delivered = 0;
+        self.keys = 0;
+    }
+
+    /// Adds a report: its message's tag and the length of its key.
+    #[inline]
+    pub(super) fn add(&mut self, tag: usize, key_len: usize, delivered: bool) {
+        self.delivered += u64::from(delivered);
+        self.keys += key_len;
+        match self.runs.last_mut() {
+            Some((last, run)) if *last == tag => *run += 1,
+            _ => self.runs.push((tag, 1)),
+        }
+    }
+}
+
+/// What a message is produced with, and what its report brings back: its chunk and its topic.
+pub(super) fn tag(chunk: u32, topic: usize) -> usize {
+    debug_assert!(topic < 1 << TOPIC_BITS, "a task has fewer topics");
+    (chunk as usize) << TOPIC_BITS | topic
+}
+
+pub(super) fn untag(tag: usize) -> (u32, u32) {
+    let part = |bits: usize| u32::try_from(bits).expect("tags are made of a chunk's and a topic's number");
+    (part(tag >> TOPIC_BITS), part(tag & ((1 << TOPIC_BITS) - 1)))
+}
+
+/// 16 million topics a task, and 2^32 chunks.
+const TOPIC_BITS: u32 = 24;
 
 impl AckTracker {
     pub(super) fn new(
@@ -147,7 +181,8 @@ impl AckTracker {
         state.chunks.uncopied(reports.keys);
         state.idle = Duration::ZERO;
         state.ticked = Instant::now();
-        for &(chunk, topic, count) in &reports.runs {
+        for &(tag, count) in &reports.runs {
+            let (chunk, topic) = untag(tag);
             state.chunks.reported(chunk, i64::from(count));
             if let Some(due) = state.due.get_mut(topic as usize) {
                 *due = due.saturating_sub(u64::from(count));
@@ -294,3 +329,27 @@ impl State {
 const LONGEST_STEP: Duration = Duration::from_secs(2);
 
 const TOPICS_NAMED: usize = 5;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tag_brings_back_chunk_and_topic() {
+        for (chunk, topic) in [(0, 0), (1, 0), (0, 1), (u32::MAX, (1 << TOPIC_BITS) - 1), (7, 3)] {
+            assert_eq!(untag(tag(chunk, topic)), (chunk, u32::try_from(topic).unwrap()));
+        }
+    }
+
+    #[test]
+    fn reports_in_a_row_are_summed_up_and_those_of_an_event_forgotten() {
+        let mut reports = Reports::default();
+        reports.add(9, 5, true);
+        reports.clear();
+        for (tag, delivered) in [(0, true), (0, true), (7, false), (0, true)] {
+            reports.add(tag, 10, delivered);
+        }
+        assert_eq!(reports.runs, [(0, 2), (7, 1), (0, 1)]);
+        assert_eq!((reports.delivered, reports.keys), (3, 40));
+    }
+}

@@ -9,6 +9,8 @@
 //! queue (delivery reports, errors, logs), watches for a stall, and takes the client down in the end.
 
 mod admin;
+#[doc(hidden)]
+pub mod bench;
 mod chunks;
 mod client;
 mod consumer;

@@ -12,28 +12,10 @@ pub(super) fn partition_of(key: &[u8], partitions: i32) -> i32 {
 
 #[cfg(test)]
 mod tests {
-    #![allow(unsafe_code, reason = "librdkafka's own function, to compare with")]
-
-    use std::ptr::{null, null_mut};
-
     use proptest::prelude::*;
-    use rdkafka_sys as sys;
 
     use super::*;
-
-    fn librdkafkas(key: &[u8], partitions: i32) -> i32 {
-        // SAFETY: the function reads `key.len()` bytes of the key and none of the other pointers.
-        unsafe {
-            sys::rd_kafka_msg_partitioner_consistent(
-                null(),
-                key.as_ptr().cast(),
-                key.len(),
-                partitions,
-                null_mut(),
-                null_mut(),
-            )
-        }
-    }
+    use crate::kafka::bench::consistent;
 
     proptest! {
         #[test]
@@ -41,8 +23,8 @@ mod tests {
             key in proptest::collection::vec(any::<u8>(), 0..2048),
             partitions in 1..=i32::MAX,
         ) {
-            prop_assert_eq!(partition_of(&key, partitions), librdkafkas(&key, partitions));
-            prop_assert_eq!(partition_of(&key, 6), librdkafkas(&key, 6));
+            prop_assert_eq!(partition_of(&key, partitions), consistent(&key, partitions));
+            prop_assert_eq!(partition_of(&key, 6), consistent(&key, 6));
         }
     }
 }

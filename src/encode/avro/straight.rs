@@ -5,7 +5,7 @@
 //! otherwise (white space, members out of order or repeated, properties that no field takes, values
 //! that do not fit) ends the pass without a verdict: the text is parsed and walked then, which also
 //! finds the words for what is wrong. A nested2k document takes about 0.4 of the time that one takes whose
-//! white space ends the pass (`cargo bench --bench encode_avro`, `nested2k/ours` against `nested2k/ours_parsed`,
+//! white space ends the pass (`cargo bench --bench micro -- tuple_to_avro/nested2k`, `ours` against `ours_parsed`,
 //! 2 shared cores, 2026-11-22).
 
 use super::binary::{Mend, mend_length, write_text};
