@@ -41,6 +41,12 @@ impl Buffer {
         self.bytes.truncate(self.mark);
     }
 
+    /// Forgets everything, finished messages too, which nobody reads any more.
+    pub fn restart(&mut self) {
+        self.bytes.clear();
+        self.mark = 0;
+    }
+
     /// The message that is being written, so far.
     pub fn message(&self) -> &[u8] {
         self.bytes.get(self.mark..).unwrap_or_default()

@@ -17,6 +17,7 @@ mod consumer;
 mod delivery;
 mod error;
 mod exit;
+mod gather;
 mod ledger;
 pub mod mock;
 mod outbox;

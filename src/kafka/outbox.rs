@@ -3,6 +3,7 @@
 //! ```text
 //! keys    |key|key|key|...            one Vec a batch; librdkafka copies keys
 //! chunk   |value|value|value|...      a Buffer; lent until its delivery reports have come
+//! page    |value|value|value|...      small values, copied by partition; lent likewise (see `gather`)
 //! entries [topic, partition, key range, value place and length, next of the same lane]
 //! lanes   (topic, partition) -> first and last entry, in the order of their Stores
 //! ```
@@ -13,7 +14,7 @@
 #![allow(unsafe_code, reason = "values are lent to librdkafka")]
 
 use std::collections::HashMap;
-use std::ptr::null_mut;
+use std::ptr::{null, null_mut};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -28,6 +29,7 @@ use super::chunks::Chunks;
 use super::client::{Client, Code, Detached, Kind, RawMessage, TopicHandle, c_name};
 use super::delivery::{self, fatal_remedy};
 use super::error::{Error, remedy, shown};
+use super::gather::{Gathering, Page};
 use super::ledger::{AckTracker, TopicName, tag};
 use super::partition::partition_of;
 use super::settings::{BATCH_BYTES, MESSAGE_MAX_BYTES, producer_settings};
@@ -73,11 +75,14 @@ pub struct Outbox {
     expected: usize,
     /// Whether more memory is in use than the limit allows.
     over: bool,
+    gathering: Gathering,
 
     entries: Vec<Entry>,
     /// Lanes with entries in this batch, in the order of their first ones.
     touched: Vec<(u32, i32)>,
     batch_bytes: usize,
+    /// Bytes of values of the batch that will be copied to a page.
+    small_bytes: usize,
     scratch: Vec<sys::rd_kafka_message_t>,
     limits: Limits,
     uncommitted: Committed,
@@ -94,6 +99,8 @@ struct Limits {
     most_bytes: usize,
     most_messages: usize,
     in_flight_messages: u64,
+    /// Values up to this length are put together by partition.
+    gathered: usize,
     /// Bytes of key and value that librdkafka can be made to take.
     message: usize,
 }
@@ -130,7 +137,8 @@ struct Entry {
     /// Null for a message without a value.
     value: *const u8,
     value_len: usize,
-    tag: usize,
+    /// Where the value was written.
+    chunk: u32,
     next: u32,
 }
 
@@ -242,9 +250,11 @@ impl Outbox {
             buffer: Buffer::from_vec(memory),
             expected: 0,
             over: false,
+            gathering: Gathering::default(),
             entries: Vec::with_capacity(limits.batch_messages),
             touched: Vec::new(),
             batch_bytes: 0,
+            small_bytes: 0,
             scratch: Vec::new(),
             limits,
             uncommitted: Committed::default(),
@@ -319,35 +329,37 @@ impl Outbox {
         self.entries.push(Entry {
             key_start: self.key_mark,
             key_len: key.len(),
-            value: if has_value { value.as_ptr() } else { std::ptr::null() },
+            value: if has_value { value.as_ptr() } else { null() },
             value_len: value.len(),
-            tag: tag(self.chunk, place),
+            chunk: self.chunk,
             next: NONE,
         });
 
         self.expected = value.len().max(self.expected - self.expected / 16).min(self.limits.chunk / 8);
         self.chunk_messages += 1;
         self.batch_bytes += bytes;
+        if value.len() <= self.limits.gathered {
+            self.small_bytes += value.len();
+        }
         self.uncommitted.messages += 1;
         self.uncommitted.bytes += bytes as u64;
         self.buffer.finish();
         self.key_mark = self.keys.len();
-        if self.entries.len() >= self.limits.batch_messages || self.batch_bytes >= self.limits.batch_bytes {
-            self.hand_over_if_worth_it()?;
+        let large =
+            self.entries.len() >= self.limits.batch_messages || self.batch_bytes >= self.limits.batch_bytes;
+        if large && !self.has_few_of_each() {
+            self.hand_over()?;
         }
         Ok(())
     }
 
-    /// Hands the batch over, unless it is of so many partitions that there are few messages of each: a call of
+    /// Whether the batch is of so many partitions that there are few messages of each, and may still grow: a call of
     /// librdkafka is for one partition.
-    fn hand_over_if_worth_it(&mut self) -> Result<(), Error> {
+    fn has_few_of_each(&self) -> bool {
         let Limits { most_messages, most_bytes, .. } = self.limits;
         let lanes = self.touched.len();
-        let few = self.entries.len() < lanes * LANE_MESSAGES && self.batch_bytes < lanes * LANE_BYTES;
-        if few && self.entries.len() < most_messages && self.batch_bytes < most_bytes {
-            return Ok(());
-        }
-        self.hand_over()
+        self.entries.len() < most_messages.min(lanes * LANE_MESSAGES)
+            && self.batch_bytes < most_bytes.min(lanes * LANE_BYTES)
     }
 
     /// Drops what was written since the last [`push`](Self::push).
@@ -368,11 +380,12 @@ impl Outbox {
         }
         let count = self.entries.len() as u64;
         let most = self.limits.in_flight_messages;
-        // librdkafka copies keys; values are counted where they are written.
+        // librdkafka copies keys; values are counted where they are written, and small ones once more.
         let keys = self.key_mark;
+        let copies = if self.small_bytes > 0 { self.small_bytes + self.limits.chunk } else { 0 };
         self.ledger.wait(|state| {
             let due = state.due();
-            (due == 0 || (due + count <= most && state.chunks.has_room(keys))).then_some(())
+            (due == 0 || (due + count <= most && state.chunks.has_room(keys + copies))).then_some(())
         })?;
         let topics = &self.topics;
         let counts = self.touched.iter().map(|&(place, partition)| {
@@ -386,6 +399,12 @@ impl Outbox {
         }
         self.touched.clear();
         self.entries.clear();
+        self.chunk_messages -= self.gathering.settle(self.chunk, &self.ledger);
+        if self.chunk_messages == 0 && self.buffer.message().is_empty() {
+            // All of it was copied.
+            self.buffer.restart();
+        }
+        self.small_bytes = 0;
         // What was written of the next message, if anything, moves to the front.
         self.keys.drain(..self.key_mark);
         self.key_mark = 0;
@@ -438,16 +457,29 @@ impl Outbox {
         let mut next = std::mem::replace(lane, EMPTY).first;
         while let Some(entry) = self.entries.get(next as usize) {
             let key = &self.keys[entry.key_start..entry.key_start + entry.key_len];
+            let mut lent = (entry.value, entry.chunk);
+            if entry.value_len <= self.limits.gathered {
+                let value = match entry.value.is_null() {
+                    true => &[],
+                    // SAFETY: a finished message of the open buffer or of a sealed chunk, which both stay as they are
+                    // as long as they have messages that were not reported, and this is one.
+                    false => unsafe { std::slice::from_raw_parts(entry.value, entry.value_len) },
+                };
+                if let Some((copy, page)) = self.gathering.copy(value, entry.chunk, &self.ledger) {
+                    lent = (if entry.value.is_null() { null() } else { copy }, page);
+                }
+            }
+            let (value, chunk) = lent;
             self.scratch.push(sys::rd_kafka_message_t {
                 err: Name::RD_KAFKA_RESP_ERR_NO_ERROR,
                 rkt: null_mut(),
                 partition: 0,
-                payload: entry.value.cast_mut().cast(),
+                payload: value.cast_mut().cast(),
                 len: entry.value_len,
                 key: key.as_ptr().cast_mut().cast(),
                 key_len: entry.key_len,
                 offset: 0,
-                _private: std::ptr::without_provenance_mut(entry.tag),
+                _private: std::ptr::without_provenance_mut(tag(chunk, place)),
             });
             next = entry.next;
         }
@@ -491,8 +523,16 @@ impl Outbox {
             // The message that is being written would have to move: it may grow where it is.
             return Ok(());
         }
+        if self.small_bytes > 0 && !self.has_few_of_each() {
+            self.hand_over()?;
+            if self.buffer.is_empty() && !self.over {
+                return Ok(());
+            }
+        }
         let memory = std::mem::take(&mut self.buffer).into_vec();
-        let (chunk, messages) = (self.chunk, std::mem::take(&mut self.chunk_messages));
+        // None is open meanwhile.
+        let chunk = std::mem::replace(&mut self.chunk, NONE);
+        let messages = std::mem::take(&mut self.chunk_messages);
         let taken = self.ledger.update(|state| {
             state.chunks.seal(chunk, memory, messages);
             state.chunks.take()
@@ -632,9 +672,13 @@ impl Drop for Outbox {
         self.settle_growth();
         let memory = std::mem::take(&mut self.buffer).into_vec();
         let (chunk, messages) = (self.chunk, self.chunk_messages);
+        let page = self.gathering.take_page();
         self.topics.clear();
         self.ledger.update(|state| {
             state.chunks.seal(chunk, memory, messages);
+            if let Some(Page { chunk, memory, messages }) = page {
+                state.chunks.seal(chunk, memory, messages);
+            }
             state.closing = true;
         });
         for client in &self.clients {
@@ -660,6 +704,7 @@ impl Limits {
             most_bytes: (advanced.in_flight_bytes / 8).max(chunk),
             most_messages: (advanced.in_flight_messages / 8).max(1),
             in_flight_messages: advanced.in_flight_messages as u64,
+            gathered: GATHERED.min(chunk / 4),
             message: LARGEST_MESSAGE,
         }
     }
@@ -716,6 +761,9 @@ const GONE_WITHIN: Duration = Duration::from_secs(4);
 const SMALLEST_CHUNK: usize = 1 << 10;
 const LARGEST_CHUNK: usize = 1 << 20;
 const BATCH_MESSAGES: usize = 4096;
+
+/// Longer values are lent where they were written: to copy them costs more than it spares.
+const GATHERED: usize = 1024;
 
 /// Messages of a partition, or their bytes, that make a call worth its while.
 const LANE_MESSAGES: usize = 16;
