@@ -242,13 +242,19 @@ impl AckTracker {
         self.fail_locked(state, error);
     }
 
-    /// Waits until `ready` gives something.
+    /// Waits until `ready` gives something. `at_a_lull` is called whenever no report has come for [`LULL`]: what is
+    /// waited for may itself be waiting for more messages.
     ///
     /// # Errors
     ///
     /// The first failure, which may be a stall.
-    pub(super) fn wait<T>(&self, mut ready: impl FnMut(&mut State) -> Option<T>) -> Result<T, Error> {
-        let step = self.watch_every();
+    pub(super) fn wait<T>(
+        &self,
+        at_a_lull: impl Fn(),
+        mut ready: impl FnMut(&mut State) -> Option<T>,
+    ) -> Result<T, Error> {
+        let mut acknowledged = None;
+        let mut since = Instant::now();
         loop {
             let mut state = self.lock();
             if let Some(failure) = &state.failure {
@@ -257,7 +263,16 @@ impl AckTracker {
             if let Some(value) = ready(&mut state) {
                 return Ok(value);
             }
-            drop(self.changed.wait_timeout(state, step).unwrap_or_else(PoisonError::into_inner));
+            if acknowledged.replace(state.acknowledged) != Some(state.acknowledged) {
+                since = Instant::now();
+            }
+            if since.elapsed() < LULL {
+                drop(self.changed.wait_timeout(state, LULL).unwrap_or_else(PoisonError::into_inner));
+            } else {
+                drop(state);
+                at_a_lull();
+                since = Instant::now();
+            }
             // The delivery thread watches too; this is for the case that it is gone.
             self.watch();
         }
@@ -326,6 +341,9 @@ impl State {
 }
 
 /// Time between two looks at the clock that counts as waiting.
+/// Much more than messages take to be on their way, and much less than they linger.
+pub(super) const LULL: Duration = Duration::from_millis(5);
+
 const LONGEST_STEP: Duration = Duration::from_secs(2);
 
 const TOPICS_NAMED: usize = 5;

@@ -30,7 +30,7 @@ use super::client::{Client, Code, Detached, Kind, RawMessage, TopicHandle, c_nam
 use super::delivery::{self, fatal_remedy};
 use super::error::{Error, remedy, shown};
 use super::gather::{Gathering, Page};
-use super::ledger::{AckTracker, TopicName, tag};
+use super::ledger::{AckTracker, LULL, State, TopicName, tag};
 use super::partition::partition_of;
 use super::settings::{BATCH_BYTES, MESSAGE_MAX_BYTES, producer_settings};
 use crate::config::EndpointConfig;
@@ -383,7 +383,7 @@ impl Outbox {
         // librdkafka copies keys; values are counted where they are written, and small ones once more.
         let keys = self.key_mark;
         let copies = if self.small_bytes > 0 { self.small_bytes + self.limits.chunk } else { 0 };
-        self.ledger.wait(|state| {
+        self.wait(|state| {
             let due = state.due();
             (due == 0 || (due + count <= most && state.chunks.has_room(keys + copies))).then_some(())
         })?;
@@ -504,11 +504,15 @@ impl Outbox {
             // something has come back: not just its report, which is in the ledger before librdkafka takes the message
             // off its count. What came back during the call counts, or it would be waited for in vain: so the first
             // time the call is repeated at once.
-            let returned =
-                self.ledger.wait(|state| (Some(state.returned) != seen).then_some(state.returned))?;
+            let returned = self.wait(|state| (Some(state.returned) != seen).then_some(state.returned))?;
             seen = Some(returned);
         }
         Ok(())
+    }
+
+    /// Waits until `ready` gives something. Messages do not linger meanwhile: no others come that they could wait for.
+    fn wait<T>(&self, ready: impl FnMut(&mut State) -> Option<T>) -> Result<T, Error> {
+        self.ledger.wait(|| flush(&self.clients, LULL), ready)
     }
 
     /// Takes another chunk, when there is room for one.
@@ -542,7 +546,7 @@ impl Outbox {
             None => {
                 // What holds the memory may be this batch itself.
                 let handed_over = self.hand_over();
-                let taken = handed_over.and_then(|()| self.ledger.wait(|state| state.chunks.take()));
+                let taken = handed_over.and_then(|()| self.wait(|state| state.chunks.take()));
                 match taken {
                     Ok(taken) => taken,
                     Err(error) => {
@@ -851,6 +855,21 @@ mod tests {
             ),
             "{error}"
         );
+    }
+
+    #[test]
+    fn messages_do_not_linger_while_others_wait_for_room() {
+        let (_cluster, _, mut outbox) = open(4, |settings| {
+            settings.set("linger.ms", "60000");
+        });
+        outbox.limits.in_flight_messages = 100;
+        outbox.limits.batch_messages = 10;
+        let start = Instant::now();
+        for number in 0..1000 {
+            send(&mut outbox, &number.to_string(), b"v").unwrap();
+        }
+        outbox.commit().unwrap();
+        assert!(start.elapsed() < Duration::from_secs(20), "took {:?}", start.elapsed());
     }
 
     #[test]
