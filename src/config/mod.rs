@@ -292,7 +292,7 @@ impl Default for Advanced {
         Self {
             stall_timeout: Duration::from_secs(120),
             in_flight_bytes: 64 * 1024 * 1024,
-            in_flight_messages: 100_000,
+            in_flight_messages: 250_000,
             producers: 1,
         }
     }

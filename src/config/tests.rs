@@ -43,7 +43,7 @@ fn the_least_configuration_has_the_defaults() {
             advanced: Advanced {
                 stall_timeout: Duration::from_secs(120),
                 in_flight_bytes: 67_108_864,
-                in_flight_messages: 100_000,
+                in_flight_messages: 250_000,
                 producers: 1,
             },
         }

@@ -33,8 +33,9 @@ pub(super) struct TopicName {
 pub(super) struct State {
     pub(super) produced: u64,
     pub(super) acknowledged: u64,
-    /// Messages without a report, by topic.
+    /// Messages without a report, by topic, and in all.
     due: Vec<u64>,
+    all_due: u64,
     /// Events of reports that librdkafka has got back, and with them room in its queue.
     pub(super) returned: u64,
     pub(super) chunks: Chunks,
@@ -107,6 +108,7 @@ impl AckTracker {
             produced: 0,
             acknowledged: 0,
             due: vec![0; names.len()],
+            all_due: 0,
             returned: 0,
             chunks,
             failure: None,
@@ -170,6 +172,7 @@ impl AckTracker {
         for (topic, count) in counts {
             state.produced += u64::from(count);
             state.due[topic] += u64::from(count);
+            state.all_due += u64::from(count);
         }
         state.chunks.copied(keys);
     }
@@ -184,6 +187,7 @@ impl AckTracker {
         for &(tag, count) in &reports.runs {
             let (chunk, topic) = untag(tag);
             state.chunks.reported(chunk, i64::from(count));
+            state.all_due = state.all_due.saturating_sub(u64::from(count));
             if let Some(due) = state.due.get_mut(topic as usize) {
                 *due = due.saturating_sub(u64::from(count));
             }
@@ -242,8 +246,8 @@ impl AckTracker {
         self.fail_locked(state, error);
     }
 
-    /// Waits until `ready` gives something. `at_a_lull` is called whenever no report has come for [`LULL`]: what is
-    /// waited for may itself be waiting for more messages.
+    /// Waits until `ready` gives something. `at_a_lull` is called when no report has come for [`LULL`], and again ever
+    /// more rarely as long as none comes: what is waited for may itself be waiting for more messages.
     ///
     /// # Errors
     ///
@@ -255,6 +259,7 @@ impl AckTracker {
     ) -> Result<T, Error> {
         let mut acknowledged = None;
         let mut since = Instant::now();
+        let mut lull = LULL;
         loop {
             let mut state = self.lock();
             if let Some(failure) = &state.failure {
@@ -264,14 +269,15 @@ impl AckTracker {
                 return Ok(value);
             }
             if acknowledged.replace(state.acknowledged) != Some(state.acknowledged) {
-                since = Instant::now();
+                (since, lull) = (Instant::now(), LULL);
             }
-            if since.elapsed() < LULL {
-                drop(self.changed.wait_timeout(state, LULL).unwrap_or_else(PoisonError::into_inner));
-            } else {
+            let left = lull.saturating_sub(since.elapsed());
+            if left.is_zero() {
                 drop(state);
                 at_a_lull();
-                since = Instant::now();
+                (since, lull) = (Instant::now(), (lull * 2).min(self.watch_every()));
+            } else {
+                drop(self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner));
             }
             // The delivery thread watches too; this is for the case that it is gone.
             self.watch();
@@ -336,13 +342,18 @@ impl AckTracker {
 impl State {
     /// Messages handed over without a report.
     pub(super) fn due(&self) -> u64 {
-        self.due.iter().sum()
+        self.all_due
+    }
+
+    /// Whether all messages are acknowledged. That none is due says less: a failed one is not due either.
+    pub(super) fn is_settled(&self) -> bool {
+        self.acknowledged == self.produced
     }
 }
 
 /// Time between two looks at the clock that counts as waiting.
 /// Much more than messages take to be on their way, and much less than they linger.
-pub(super) const LULL: Duration = Duration::from_millis(5);
+const LULL: Duration = Duration::from_millis(5);
 
 const LONGEST_STEP: Duration = Duration::from_secs(2);
 

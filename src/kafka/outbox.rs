@@ -30,7 +30,7 @@ use super::client::{Client, Code, Detached, Kind, RawMessage, TopicHandle, c_nam
 use super::delivery::{self, fatal_remedy};
 use super::error::{Error, remedy, shown};
 use super::gather::{Gathering, Page};
-use super::ledger::{AckTracker, LULL, State, TopicName, tag};
+use super::ledger::{AckTracker, State, TopicName, tag};
 use super::partition::partition_of;
 use super::settings::{BATCH_BYTES, MESSAGE_MAX_BYTES, producer_settings};
 use crate::config::EndpointConfig;
@@ -420,27 +420,9 @@ impl Outbox {
     /// The first failure of the session; then nothing is promised about any message since the last commit.
     pub fn commit(&mut self) -> Result<Committed, Error> {
         self.hand_over()?;
-        loop {
-            if self.ledger.has_failed() {
-                return Err(self.failure());
-            }
-            let settled = |ledger: &AckTracker| {
-                let state = ledger.lock();
-                state.acknowledged == state.produced
-            };
-            if settled(&self.ledger) {
-                break;
-            }
-            let before = Instant::now();
-            // While it runs librdkafka does not linger. It returns with the last report, or when a failure has
-            // made the delivery thread purge.
-            flush(&self.clients, FLUSH_SLICE);
-            if before.elapsed() < FLUSH_SLICE && !settled(&self.ledger) {
-                self.ledger.wait_until(FLUSH_SLICE, |state| {
-                    state.acknowledged == state.produced || state.failure.is_some()
-                });
-            }
-            self.ledger.watch();
+        if !self.ledger.lock().is_settled() {
+            self.flush();
+            self.wait(|state| state.is_settled().then_some(()))?;
         }
         if self.ledger.has_failed() {
             return Err(self.failure());
@@ -512,7 +494,21 @@ impl Outbox {
 
     /// Waits until `ready` gives something. Messages do not linger meanwhile: no others come that they could wait for.
     fn wait<T>(&self, ready: impl FnMut(&mut State) -> Option<T>) -> Result<T, Error> {
-        self.ledger.wait(|| flush(&self.clients, LULL), ready)
+        self.ledger.wait(|| self.flush(), ready)
+    }
+
+    /// Makes librdkafka send what lingers. It does so as long as a flush runs, and as long its threads spin where a
+    /// partition has a request in flight, so this is short. It ends with the last report, or when a failure has made
+    /// the delivery threads purge.
+    fn flush(&self) {
+        if let [others @ .., last] = &self.clients[..] {
+            thread::scope(|scope| {
+                for client in others {
+                    scope.spawn(|| client.flush(FLUSH));
+                }
+                last.flush(FLUSH);
+            });
+        }
     }
 
     /// Takes another chunk, when there is room for one.
@@ -658,18 +654,6 @@ impl Outbox {
     }
 }
 
-/// Flushes all clients at once, for at most `longest`.
-fn flush(clients: &[Arc<Client>], longest: Duration) {
-    if let [others @ .., last] = clients {
-        thread::scope(|scope| {
-            for client in others {
-                scope.spawn(|| client.flush(longest));
-            }
-            last.flush(longest);
-        });
-    }
-}
-
 impl Drop for Outbox {
     fn drop(&mut self) {
         // The open buffer goes to the ledger, which lives until the client is gone.
@@ -759,7 +743,8 @@ const OPEN_WITHIN: Duration = Duration::from_secs(10);
 const GETS_ROUND_WITHIN: Duration = Duration::from_secs(2);
 /// The brokers may keep their limits to themselves; then their default is assumed.
 const LIMITS_WITHIN: Duration = Duration::from_secs(2);
-const FLUSH_SLICE: Duration = Duration::from_millis(100);
+/// Long enough for librdkafka's threads to notice.
+const FLUSH: Duration = Duration::from_millis(5);
 const GONE_WITHIN: Duration = Duration::from_secs(4);
 
 const SMALLEST_CHUNK: usize = 1 << 10;

@@ -238,7 +238,7 @@ fn values_of_all_sizes_arrive_whole_whatever_is_copied_and_lent() {
     let mut outbox = open(&config, &["t"]);
     let value = |n: usize| {
         let length = [0, 1, 30, 130, 1_000, 1_024, 1_025, 3_000, 5_000][n * n % 9] + n % 7;
-        (n % 11 != 0)
+        (!n.is_multiple_of(11))
             .then(|| (0..length).map(|i| u8::try_from((i * 7 + n) % 251).unwrap()).collect::<Vec<_>>())
     };
     for number in 0..3_000 {
