@@ -4,7 +4,9 @@
 //! that [`last`] writes is the last one: whatever other threads log afterwards is dropped.
 
 use std::io::{self, Write};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
+use std::thread;
+use std::time::Duration;
 
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
@@ -31,20 +33,30 @@ pub fn init(level: LevelFilter) {
     let _kept = tracing::subscriber::set_global_default(subscriber);
 }
 
-/// Writes `message` as an error, and lets nothing follow it.
+/// Writes `message` as an error, and lets nothing follow it. Waits no longer than two seconds: a pipe that nobody
+/// reads must not keep a process from ending.
 pub fn last(message: &str) {
-    let mut closed = closed();
-    if !*closed {
-        let line = serde_json::json!({
-            "timestamp": jiff::Timestamp::now().to_string(),
-            "level": "ERROR",
-            "message": message,
-        });
-        // Nobody is left to tell that stderr is gone.
-        let _gone = writeln!(io::stderr().lock(), "{line}");
-        *closed = true;
+    let line = serde_json::json!({
+        "timestamp": jiff::Timestamp::now().to_string(),
+        "level": "ERROR",
+        "message": message,
+    });
+    let (written, done) = mpsc::channel();
+    let write = move || {
+        let mut closed = closed();
+        if !*closed {
+            // Nobody is left to tell that stderr is gone.
+            let _gone = writeln!(io::stderr().lock(), "{line}");
+            *closed = true;
+        }
+        let _waited_no_longer = written.send(());
+    };
+    if thread::Builder::new().name("last line".to_owned()).spawn(write).is_ok() {
+        let _full = done.recv_timeout(LAST_WITHIN);
     }
 }
+
+const LAST_WITHIN: Duration = Duration::from_secs(2);
 
 fn level(name: Option<&str>) -> LevelFilter {
     match name {

@@ -66,7 +66,6 @@ fn stderr_full() {
 
 /// Nobody ever reads what it logs, and still it ends when it is told to.
 #[test]
-#[ignore = "a defect: the line that says SIGTERM waits for the pipe, and the process with it"]
 fn stderr_full_for_ever_and_terminated() {
     let Some(kafka) = services::kafka() else { return };
     let mut flow = Flow::new(&config(&kafka.plaintext, 1), &SMALL);
