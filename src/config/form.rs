@@ -220,6 +220,31 @@ fn advanced() -> Value {
                 "default": default.producers,
                 "order": 3,
                 "nonsensitive": true
+            },
+            "delivery": {
+                "title": "Delivery",
+                "description": "With exactly_once each transaction is one of Kafka's, so that consumers that read committed messages only (isolation.level=read_committed) see no document twice.",
+                "type": "string",
+                "enum": ["at_least_once", "exactly_once"],
+                "default": "at_least_once",
+                "order": 4,
+                "nonsensitive": true
+            },
+            "progress_topic": {
+                "title": "Progress topic",
+                "description": "Topic in which transactions are recorded, for exactly_once only. It is created if it does not exist: compacted, one partition. Tasks may share it.",
+                "type": "string",
+                "default": default.progress_topic.as_str(),
+                "order": 5,
+                "nonsensitive": true
+            },
+            "transaction_timeout": {
+                "title": "Transaction time-out",
+                "description": "How long a transaction may be open before the brokers give it up, for exactly_once only. No more than transaction.max.timeout.ms of the brokers.",
+                "type": "string",
+                "default": "15m",
+                "order": 6,
+                "nonsensitive": true
             }
         }
     })

@@ -102,6 +102,26 @@ impl EndpointConfig {
         form::endpoint()
     }
 
+    /// Checks that documents may go to a binding's topic: that it is not the one where progress is recorded.
+    ///
+    /// # Errors
+    ///
+    /// Delivery is exactly once, and the topic is [`Advanced::progress_topic`].
+    pub fn check_topic(&self, topic: &Topic) -> Result<(), Error> {
+        if self.advanced.delivery == Delivery::ExactlyOnce && *topic == self.advanced.progress_topic {
+            return Err(Error::Invalid {
+                part: Part::Resource,
+                pointer: "/topic".to_owned(),
+                value: topic.to_string(),
+                reason:
+                    "this topic is advanced.progress_topic of the endpoint, which has records of its own: \
+                         choose another for one of them"
+                        .to_owned(),
+            });
+        }
+        Ok(())
+    }
+
     /// The value of librdkafka's `security.protocol` that `tls` and `credentials` together mean.
     #[must_use]
     pub fn security_protocol(&self) -> &'static str {
@@ -283,8 +303,29 @@ pub struct Advanced {
     pub in_flight_bytes: usize,
     /// Messages handed to the client and not yet acknowledged.
     pub in_flight_messages: usize,
-    /// Instances of the client, at least one, among which the partitions are shared out.
+    /// Instances of the client, at least one, among which the partitions are shared out. One where delivery is exactly
+    /// once.
     pub producers: usize,
+    /// What is promised about a document that is stored again.
+    pub delivery: Delivery,
+    /// Where transactions are recorded when delivery is exactly once.
+    pub progress_topic: Topic,
+    /// How long a transaction may be open when delivery is exactly once, from its first message on.
+    pub transaction_timeout: Duration,
+}
+
+/// What is promised about a document that the runtime stores again, because its transaction was interrupted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// It may land twice.
+    AtLeastOnce,
+    /// Who reads committed messages alone sees it once.
+    ExactlyOnce,
+}
+
+impl Delivery {
+    const ALL: &'static [(&'static str, Self)] =
+        &[("at_least_once", Self::AtLeastOnce), ("exactly_once", Self::ExactlyOnce)];
 }
 
 impl Default for Advanced {
@@ -294,6 +335,9 @@ impl Default for Advanced {
             in_flight_bytes: 64 * 1024 * 1024,
             in_flight_messages: 250_000,
             producers: 1,
+            delivery: Delivery::AtLeastOnce,
+            progress_topic: Topic::new(DEFAULT_PROGRESS_TOPIC).expect("it has letters and a '_'"),
+            transaction_timeout: Duration::from_mins(15),
         }
     }
 }
@@ -301,17 +345,34 @@ impl Default for Advanced {
 impl Advanced {
     fn read(members: &Members<'_>) -> Result<Self, Error> {
         let default = Self::default();
-        let stall_timeout = match members.text("stall_timeout")? {
-            Some(text) => read_stall_timeout(members, text)?,
-            None => default.stall_timeout,
+        let delivery = members.choice("delivery", Delivery::ALL)?.unwrap_or(default.delivery);
+        let producers = read_size(members, "producers", PRODUCERS)?.unwrap_or(default.producers);
+        if delivery == Delivery::ExactlyOnce && producers > 1 {
+            return Err(members.invalid(
+                "producers",
+                &producers.to_string(),
+                "with delivery exactly_once there is one transaction, of one producer: set producers to 1, or \
+                 delivery to at_least_once"
+                    .to_owned(),
+            ));
+        }
+        let progress_topic = match members.filled("progress_topic")? {
+            Some(name) => Topic::new(name)
+                .map_err(|error| members.invalid("progress_topic", name, error.to_string()))?,
+            None => default.progress_topic,
         };
         Ok(Self {
-            stall_timeout,
+            stall_timeout: read_duration(members, "stall_timeout", STALL_TIMEOUT)?
+                .unwrap_or(default.stall_timeout),
             in_flight_bytes: read_size(members, "in_flight_bytes", IN_FLIGHT_BYTES)?
                 .unwrap_or(default.in_flight_bytes),
             in_flight_messages: read_size(members, "in_flight_messages", IN_FLIGHT_MESSAGES)?
                 .unwrap_or(default.in_flight_messages),
-            producers: read_size(members, "producers", PRODUCERS)?.unwrap_or(default.producers),
+            producers,
+            delivery,
+            progress_topic,
+            transaction_timeout: read_duration(members, "transaction_timeout", TRANSACTION_TIMEOUT)?
+                .unwrap_or(default.transaction_timeout),
         })
     }
 }
@@ -441,18 +502,20 @@ fn read_endpoint(members: &Members<'_>, text: &str) -> Result<Url, Error> {
     Ok(url)
 }
 
-fn read_stall_timeout(members: &Members<'_>, text: &str) -> Result<Duration, Error> {
+fn read_duration(
+    members: &Members<'_>,
+    name: &'static str,
+    (least, most, range): (Duration, Duration, &'static str),
+) -> Result<Option<Duration>, Error> {
+    let Some(text) = members.text(name)? else { return Ok(None) };
     let duration = text
         .parse::<SignedDuration>()
         .ok()
         .and_then(|duration| Duration::try_from(duration).ok())
-        .filter(|duration| (MIN_STALL_TIMEOUT..=MAX_STALL_TIMEOUT).contains(duration));
-    duration.ok_or_else(|| {
-        members.invalid(
-            "stall_timeout",
-            text,
-            "expected a duration of 100ms to 24h, such as \"2m\", \"90s\" or \"PT2M\"".to_owned(),
-        )
+        .filter(|duration| (least..=most).contains(duration));
+    duration.map(Some).ok_or_else(|| {
+        let reason = format!("expected a duration of {range}, such as \"2m\", \"90s\" or \"PT2M\"");
+        members.invalid(name, text, reason)
     })
 }
 
@@ -476,8 +539,13 @@ const MAX_PARTITIONS: i32 = 100_000;
 const MAX_REPLICATION_FACTOR: i32 = 10_000;
 
 /// Less would take an ordinary pause for a stall; more is no longer a limit.
-const MIN_STALL_TIMEOUT: Duration = Duration::from_millis(100);
-const MAX_STALL_TIMEOUT: Duration = Duration::from_hours(24);
+const STALL_TIMEOUT: (Duration, Duration, &str) =
+    (Duration::from_millis(100), Duration::from_hours(24), "100ms to 24h");
+/// From the least that librdkafka takes. The brokers have a limit of their own, `transaction.max.timeout.ms`.
+const TRANSACTION_TIMEOUT: (Duration, Duration, &str) =
+    (Duration::from_secs(1), Duration::from_hours(24), "1s to 24h");
+
+const DEFAULT_PROGRESS_TOPIC: &str = "flow_progress";
 
 /// From one chunk of output to what librdkafka's own queue may hold (`queue.buffering.max.kbytes`).
 const IN_FLIGHT_BYTES: (usize, usize) = (64 * 1024, 2_147_483_647);

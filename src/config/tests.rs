@@ -45,6 +45,9 @@ fn the_least_configuration_has_the_defaults() {
                 in_flight_bytes: 67_108_864,
                 in_flight_messages: 250_000,
                 producers: 1,
+                delivery: Delivery::AtLeastOnce,
+                progress_topic: Topic::new("flow_progress").unwrap(),
+                transaction_timeout: Duration::from_secs(900),
             },
         }
     );
@@ -58,7 +61,8 @@ fn the_fullest_configuration_is_read() {
         "message_format":"Avro","compression":"zstd","schema_registry":{"endpoint":"https://r/base/",
         "username":"ru","password":"rp","schema_registry_type":"confluent"},"topic_partitions":12,
         "topic_replication_factor":-1,"advanced":{"stall_timeout":"90s","in_flight_bytes":1048576,
-        "in_flight_messages":5000,"producers":4,"later":true},"unknown":[1]}"#,
+        "in_flight_messages":5000,"producers":4,
+        "delivery":"at_least_once","progress_topic":"progress","transaction_timeout":"5m","later":true},"unknown":[1]}"#,
     )
     .unwrap();
     assert_eq!(
@@ -85,6 +89,9 @@ fn the_fullest_configuration_is_read() {
                 in_flight_bytes: 1_048_576,
                 in_flight_messages: 5000,
                 producers: 4,
+                delivery: Delivery::AtLeastOnce,
+                progress_topic: Topic::new("progress").unwrap(),
+                transaction_timeout: Duration::from_secs(300),
             },
         }
     );
@@ -100,7 +107,7 @@ fn null_counts_as_absent_everywhere() {
     assert_eq!(nulls, plain);
     assert_eq!(
         accepted(
-            r#"{"advanced":{"stall_timeout":null,"in_flight_bytes":null,"in_flight_messages":null,"producers":null}}"#
+            r#"{"advanced":{"stall_timeout":null,"in_flight_bytes":null,"in_flight_messages":null,"producers":null,"delivery":null,"progress_topic":null,"transaction_timeout":null}}"#
         ),
         plain
     );
@@ -451,6 +458,55 @@ fn stall_timeouts_are_durations_within_reason() {
 }
 
 #[test]
+fn delivery_is_chosen_and_contradictions_are_refused() {
+    let once = accepted(r#"{"advanced":{"delivery":"exactly_once"}}"#);
+    assert_eq!(once.advanced.delivery, Delivery::ExactlyOnce);
+    assert_eq!(once.advanced.progress_topic.as_str(), "flow_progress");
+    assert_eq!(accepted(r#"{"advanced":{"producers":2}}"#).advanced.delivery, Delivery::AtLeastOnce);
+    for (members, place, reason) in [
+        (
+            r#"{"delivery":"exactly_once","producers":2}"#,
+            r#"producers is "2""#,
+            ": with delivery exactly_once there is one transaction, of one producer: set producers to 1, or delivery to at_least_once",
+        ),
+        (
+            r#"{"delivery":"twice"}"#,
+            r#"delivery is "twice""#,
+            ", expected one of at_least_once, exactly_once",
+        ),
+        (
+            r#"{"progress_topic":"a b"}"#,
+            r#"progress_topic is "a b""#,
+            ": the character ' ' is not allowed in a topic's name, only letters a-z and A-Z, digits, '.', '_' and '-'",
+        ),
+        (
+            r#"{"transaction_timeout":"999ms"}"#,
+            r#"transaction_timeout is "999ms""#,
+            ": expected a duration of 1s to 24h, such as \"2m\", \"90s\" or \"PT2M\"",
+        ),
+    ] {
+        assert_eq!(
+            refusal(&format!(r#"{{"advanced":{members}}}"#)),
+            format!("reading the endpoint configuration: /advanced/{place}{reason}")
+        );
+    }
+}
+
+#[test]
+fn no_binding_writes_to_the_progress_topic() {
+    let once = accepted(r#"{"advanced":{"delivery":"exactly_once","progress_topic":"p"}}"#);
+    let topic = |name: &str| Topic::new(name).unwrap();
+    assert_eq!(once.check_topic(&topic("flow_progress")), Ok(()));
+    assert_eq!(
+        once.check_topic(&topic("p")).unwrap_err().to_string(),
+        "reading the resource configuration: /topic is \"p\": this topic is advanced.progress_topic of the \
+         endpoint, which has records of its own: choose another for one of them"
+    );
+    let twice = accepted(r#"{"advanced":{"progress_topic":"p"}}"#);
+    assert_eq!(twice.check_topic(&topic("p")), Ok(()), "nothing is recorded there");
+}
+
+#[test]
 fn topics_have_the_names_that_kafka_accepts() {
     let topic =
         |name: &str| Resource::parse(serde_json::json!({"topic": name, "other": 1}).to_string().as_bytes());
@@ -542,7 +598,7 @@ fn every_property_of_the_forms_is_described() {
         assert!(orders.into_iter().eq(0..schema["properties"].as_object().unwrap().len() as u64), "{path}");
         count
     }
-    assert_eq!(walk(&EndpointConfig::schema(), ""), 20);
+    assert_eq!(walk(&EndpointConfig::schema(), ""), 23);
     assert_eq!(walk(&Resource::schema(), ""), 1);
 }
 

@@ -17,6 +17,7 @@ pub(super) fn apply(request: &request::Apply, runtime: &Handle) -> anyhow::Resul
     for (index, binding) in spec.bindings.iter().enumerate() {
         let resource =
             Resource::parse(&binding.resource_config_json).with_context(|| format!("binding {index}"))?;
+        config.check_topic(&resource.topic).with_context(|| format!("binding {index}"))?;
         topics.push(resource.topic.to_string());
     }
     topics.sort_unstable();

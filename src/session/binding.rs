@@ -68,7 +68,8 @@ pub(super) struct Draft {
 impl Draft {
     /// Reads a binding of the materialization's specification.
     pub(super) fn new(config: &EndpointConfig, binding: &flow::Binding) -> anyhow::Result<Self> {
-        let topic = Resource::parse(&binding.resource_config_json)?.topic.to_string();
+        let topic = Resource::parse(&binding.resource_config_json)?.topic;
+        config.check_topic(&topic)?;
         let collection =
             binding.collection.as_ref().ok_or_else(|| anyhow!("the specification names no collection"))?;
         let selection = binding
@@ -79,7 +80,7 @@ impl Draft {
             MessageFormat::Json => None,
             MessageFormat::Avro => Some(schemas(collection, &selection)?),
         };
-        Ok(Self { topic, collection: collection.name.clone(), selection, schemas })
+        Ok(Self { topic: topic.to_string(), collection: collection.name.clone(), selection, schemas })
     }
 
     /// The topic that its messages go to.

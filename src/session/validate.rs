@@ -37,6 +37,7 @@ fn validate_binding(
     last: Option<&flow::MaterializationSpec>,
 ) -> anyhow::Result<ValidatedBinding> {
     let resource = Resource::parse(&binding.resource_config_json)?;
+    config.check_topic(&resource.topic)?;
     let collection = binding.collection.as_ref().ok_or_else(|| anyhow!("the request names no collection"))?;
     if config.message_format == MessageFormat::Avro {
         // A schema that cannot be mapped is better told now than when the task starts.
