@@ -12,6 +12,7 @@
 mod apply;
 mod binding;
 mod open;
+mod progress;
 mod serve;
 mod spec;
 mod transact;

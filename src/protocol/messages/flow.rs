@@ -371,6 +371,62 @@ pub struct RangeSpec {
     pub r_clock_end: u32,
 }
 
+/// How far the runtime has read. Everyone but who records it carries it as it comes.
+#[derive(Clone, PartialEq, prost::Message, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct Checkpoint {
+    /// Journals that are read, by name.
+    #[prost(btree_map = "string, message", tag = "1")]
+    #[serde(deserialize_with = "or_default", skip_serializing_if = "is_default")]
+    pub sources: BTreeMap<String, CheckpointSource>,
+    /// Acknowledgements that are to be written, by journal.
+    #[prost(btree_map = "string, bytes", tag = "2")]
+    #[serde(with = "json::base64_map", skip_serializing_if = "is_default")]
+    pub ack_intents: BTreeMap<String, Vec<u8>>,
+}
+
+/// How far a journal was read.
+#[derive(Clone, PartialEq, prost::Message, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct CheckpointSource {
+    /// Offset up to which the journal was read.
+    #[prost(int64, tag = "1")]
+    #[serde(with = "json::long", skip_serializing_if = "is_default")]
+    pub read_through: i64,
+    /// Those who write to the journal.
+    #[prost(message, repeated, tag = "2")]
+    #[serde(deserialize_with = "or_default", skip_serializing_if = "is_default")]
+    pub producers: Vec<CheckpointProducer>,
+}
+
+/// Who writes to a journal.
+#[derive(Clone, PartialEq, prost::Message, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct CheckpointProducer {
+    /// Its six bytes.
+    #[prost(bytes = "bytes", tag = "1")]
+    #[serde(with = "json::base64", skip_serializing_if = "is_default")]
+    pub id: Bytes,
+    /// How far it was read.
+    #[prost(message, optional, tag = "2")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state: Option<CheckpointProducerState>,
+}
+
+/// How far a writer was read.
+#[derive(Clone, Copy, PartialEq, Eq, prost::Message, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct CheckpointProducerState {
+    /// Clock of its last acknowledgement.
+    #[prost(fixed64, tag = "1")]
+    #[serde(with = "json::long", skip_serializing_if = "is_default")]
+    pub last_ack: u64,
+    /// Offset of its first message since.
+    #[prost(int64, tag = "2")]
+    #[serde(with = "json::long", skip_serializing_if = "is_default")]
+    pub begin: i64,
+}
+
 /// A point in time: `google.protobuf.Timestamp`, in JSON an RFC 3339 text.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, prost::Message)]
 pub struct Timestamp {

@@ -119,6 +119,31 @@ pub(super) mod base64 {
     }
 }
 
+/// Bytes by name, in base64.
+pub(super) mod base64_map {
+    use super::*;
+    use crate::protocol::base64;
+
+    pub(in super::super) fn serialize<S: Serializer>(
+        all: &BTreeMap<String, Vec<u8>>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(all.iter().map(|(name, bytes)| (name, base64::encode(bytes))))
+    }
+
+    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<BTreeMap<String, Vec<u8>>, D::Error> {
+        let all = Option::<BTreeMap<String, String>>::deserialize(deserializer)?.unwrap_or_default();
+        let decode = |text: String| {
+            let mut bytes = Vec::new();
+            base64::decode(text.as_bytes(), &mut bytes).map_err(D::Error::custom)?;
+            Ok(bytes)
+        };
+        all.into_iter().map(|(name, text)| Ok((name, decode(text)?))).collect()
+    }
+}
+
 /// An integer: a number, or a number in a text. Written as a number: all of ours have 32 bits.
 pub(super) mod integer {
     use super::*;
@@ -152,6 +177,32 @@ pub(super) mod integer {
         }
 
         deserializer.deserialize_any(Integer)
+    }
+}
+
+/// An integer of 64 bits: a number, or a number in a text. Written as a text, as JSON's readers may have floats alone.
+pub(super) mod long {
+    use std::fmt::Display;
+    use std::str::FromStr;
+
+    use super::*;
+
+    pub(in super::super) fn serialize<S: Serializer, T: Display>(
+        value: &T,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(value)
+    }
+
+    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>, T: FromStr + Default>(
+        deserializer: D,
+    ) -> Result<T, D::Error> {
+        let text = match serde_json::Value::deserialize(deserializer)? {
+            serde_json::Value::Null => return Ok(T::default()),
+            serde_json::Value::String(text) => text,
+            other => other.to_string(),
+        };
+        text.parse().map_err(|_| serde::de::Error::custom(format_args!("{text} is no integer of 64 bits")))
     }
 }
 
