@@ -89,7 +89,7 @@ fn create_now(
 
     let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_secs(1));
     let asked = Question::new(&client, &config.bootstrap_servers, "creating topics", left);
-    asked.create(&missing, partitions, replication)?;
+    asked.create(&missing, partitions, replication, &[])?;
     let answer = asked.answer(sys::RD_KAFKA_EVENT_CREATETOPICS_RESULT)?;
     if let Some((code, text)) = answer.answer_error() {
         return Err(asked.refused(code, &text));
@@ -109,7 +109,7 @@ fn create_now(
     }
 }
 
-fn create_error(topic: &str, partitions: i32, replication: i32, code: Code, text: &str) -> Error {
+pub(super) fn create_error(topic: &str, partitions: i32, replication: i32, code: Code, text: &str) -> Error {
     let reason = if text.is_empty() { code.text() } else { format!("{}: {text}", code.text()) };
     Error::Create { topic: topic.to_owned(), partitions, replication, reason, remedy: remedy(code.0) }
 }
@@ -200,39 +200,54 @@ pub(super) fn smallest_batch_limit(
     if topics.is_empty() {
         return None;
     }
-    let asked = Question::new(client, brokers, "asking for max.message.bytes", timeout);
-    asked.describe_configs(topics).ok()?;
-    let answer = match asked.answer(sys::RD_KAFKA_EVENT_DESCRIBECONFIGS_RESULT) {
-        Ok(answer) => answer,
+    match topic_configs(client, brokers, topics, timeout) {
+        Ok(configs) => configs
+            .iter()
+            .filter(|(name, _)| name == "max.message.bytes")
+            .filter_map(|(_, limit)| limit.parse().ok())
+            .min(),
         Err(error) => {
             debug!(%error, "the limits of batches stay unknown");
-            return None;
+            None
         }
-    };
+    }
+}
+
+/// Settings of topics: names and values of all that the brokers tell.
+pub(super) fn topic_configs(
+    client: &Client,
+    brokers: &str,
+    topics: &[&str],
+    timeout: Duration,
+) -> Result<Vec<(String, String)>, Error> {
+    let asked = Question::new(client, brokers, "asking for the settings of topics", timeout);
+    asked.describe_configs(topics)?;
+    let answer = asked.answer(sys::RD_KAFKA_EVENT_DESCRIBECONFIGS_RESULT)?;
+    if let Some((code, text)) = answer.answer_error() {
+        return Err(asked.refused(code, &text));
+    }
     // SAFETY: as in `described_topics`.
     unsafe {
         let result = sys::rd_kafka_event_DescribeConfigs_result(answer.as_ptr());
         if result.is_null() {
-            return None;
+            return Ok(Vec::new());
         }
         let mut count = 0;
         let resources = sys::rd_kafka_DescribeConfigs_result_resources(result, &mut count);
-        let mut smallest = None;
+        let mut found = Vec::new();
         for &resource in items(resources, count) {
             let mut entries = 0;
             let configs = sys::rd_kafka_ConfigResource_configs(resource, &mut entries);
             for &entry in items(configs, entries) {
-                if owned(sys::rd_kafka_ConfigEntry_name(entry)) == "max.message.bytes" {
-                    let limit = owned(sys::rd_kafka_ConfigEntry_value(entry)).parse().ok();
-                    smallest = [smallest, limit].into_iter().flatten().min();
-                }
+                let name = owned(sys::rd_kafka_ConfigEntry_name(entry));
+                found.push((name, owned(sys::rd_kafka_ConfigEntry_value(entry))));
             }
         }
-        smallest
+        Ok(found)
     }
 }
 
-fn created_topics(answer: &Event) -> Vec<(String, Code, String)> {
+pub(super) fn created_topics(answer: &Event) -> Vec<(String, Code, String)> {
     // SAFETY: as in `described_topics`.
     unsafe {
         let result = sys::rd_kafka_event_CreateTopics_result(answer.as_ptr());
@@ -253,7 +268,7 @@ fn created_topics(answer: &Event) -> Vec<(String, Code, String)> {
 }
 
 /// A question that waits for its answer.
-struct Question<'a> {
+pub(super) struct Question<'a> {
     client: &'a Client,
     brokers: &'a str,
     doing: &'a str,
@@ -262,13 +277,13 @@ struct Question<'a> {
 }
 
 impl<'a> Question<'a> {
-    fn new(client: &'a Client, brokers: &'a str, doing: &'a str, timeout: Duration) -> Self {
+    pub(super) fn new(client: &'a Client, brokers: &'a str, doing: &'a str, timeout: Duration) -> Self {
         Self { client, brokers, doing, timeout, deadline: Instant::now() + timeout }
     }
 
     /// Waits for the answer of event type `kind`. Meanwhile errors of connections are kept: once no broker is left
     /// that could answer, waiting longer would not help.
-    fn answer(&self, kind: i32) -> Result<Event, Error> {
+    pub(super) fn answer(&self, kind: i32) -> Result<Event, Error> {
         let mut last: Option<(Code, String)> = None;
         let mut give_up = self.deadline;
         loop {
@@ -317,7 +332,7 @@ impl<'a> Question<'a> {
     }
 
     /// The error for an answer that is a refusal as a whole.
-    fn refused(&self, code: Code, text: &str) -> Error {
+    pub(super) fn refused(&self, code: Code, text: &str) -> Error {
         if code.is(Name::RD_KAFKA_RESP_ERR__TIMED_OUT) {
             // librdkafka's words tell what it had in mind to do next.
             return self.unreachable(Some((code, self.nothing_came())));
@@ -366,12 +381,26 @@ impl<'a> Question<'a> {
         Ok(())
     }
 
-    fn create(&self, topics: &[&str], partitions: i32, replication: i32) -> Result<(), Error> {
+    /// Asks for topics, with settings where they are not to be the brokers' own.
+    pub(super) fn create(
+        &self,
+        topics: &[&str],
+        partitions: i32,
+        replication: i32,
+        settings: &[(&str, &str)],
+    ) -> Result<(), Error> {
         let mut wanted = Vec::with_capacity(topics.len());
         for topic in topics {
             let name = c_name(topic)?;
             match new_topic(&name, partitions, replication) {
-                Ok(topic) => wanted.push(topic),
+                Ok(topic) => {
+                    for (name, value) in settings {
+                        let (name, value) = (c_name(name)?, c_name(value)?);
+                        // SAFETY: the topic is live; name and value are copied.
+                        let _ = unsafe { rd_kafka_NewTopic_set_config(topic, name.as_ptr(), value.as_ptr()) };
+                    }
+                    wanted.push(topic);
+                }
                 Err(reason) => {
                     // SAFETY: these were made above and are not used again.
                     unsafe { sys::rd_kafka_NewTopic_destroy_array(wanted.as_mut_ptr(), wanted.len()) };
@@ -457,6 +486,11 @@ unsafe fn items<'a, T>(items: *mut *const T, count: usize) -> &'a [*const T] {
 // The bindings declare these with an `enum`, see `RawMessage`.
 unsafe extern "C" {
     fn rd_kafka_error_code(error: *const sys::rd_kafka_error_t) -> c_int;
+    fn rd_kafka_NewTopic_set_config(
+        topic: *mut sys::rd_kafka_NewTopic_t,
+        name: *const c_char,
+        value: *const c_char,
+    ) -> c_int;
     fn rd_kafka_topic_result_error(topic: *const sys::rd_kafka_topic_result_t) -> c_int;
 }
 

@@ -100,6 +100,32 @@ impl Client {
         let _ = unsafe { sys::rd_kafka_purge(self.handle.as_ptr(), all) };
     }
 
+    /// Takes the client's transactional id over: fences whoever has it, and aborts what that one left open. For at most
+    /// `timeout`; after a retriable error it goes on when called again.
+    pub(super) fn init_transactions(&self, timeout: Duration) -> Result<(), TransactionError> {
+        // SAFETY: the handle is live; the error is ours.
+        unsafe { transacted(sys::rd_kafka_init_transactions(self.handle.as_ptr(), millis(timeout))) }
+    }
+
+    /// Begins a transaction, which is local.
+    pub(super) fn begin_transaction(&self) -> Result<(), TransactionError> {
+        // SAFETY: as above.
+        unsafe { transacted(sys::rd_kafka_begin_transaction(self.handle.as_ptr())) }
+    }
+
+    /// Commits the transaction, for at most `timeout`; after a retriable error it goes on when called again. Another
+    /// thread must poll.
+    pub(super) fn commit_transaction(&self, timeout: Duration) -> Result<(), TransactionError> {
+        // SAFETY: as above.
+        unsafe { transacted(sys::rd_kafka_commit_transaction(self.handle.as_ptr(), millis(timeout))) }
+    }
+
+    /// Aborts the transaction, for at most `timeout`. Every message is reported first, so another thread must poll.
+    pub(super) fn abort_transaction(&self, timeout: Duration) -> Result<(), TransactionError> {
+        // SAFETY: as above.
+        unsafe { transacted(sys::rd_kafka_abort_transaction(self.handle.as_ptr(), millis(timeout))) }
+    }
+
     /// The fatal error that has ended this client, if there was one.
     pub(super) fn fatal(&self) -> Option<(Code, String)> {
         let mut text: [c_char; 512] = [0; 512];
@@ -128,6 +154,57 @@ impl Drop for Client {
             sys::rd_kafka_queue_destroy(self.main.as_ptr());
             sys::rd_kafka_destroy(self.handle.as_ptr());
         }
+    }
+}
+
+/// Why a call about transactions failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct TransactionError {
+    pub(super) code: Code,
+    pub(super) text: String,
+    pub(super) severity: Severity,
+}
+
+/// What is left to do after an error of a transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Severity {
+    /// The client is of no use any more.
+    Fatal,
+    /// The transaction can only be aborted.
+    Abort,
+    /// The same call may be made again.
+    Retriable,
+    /// The call was wrong, or will fail again.
+    Final,
+}
+
+/// The result of a call about transactions.
+///
+/// # Safety
+///
+/// `error` must be null or an error that nobody else destroys.
+unsafe fn transacted(error: *mut sys::rd_kafka_error_t) -> Result<(), TransactionError> {
+    if error.is_null() {
+        return Ok(());
+    }
+    // SAFETY: the error is live until it is destroyed at the end; its string is copied.
+    unsafe {
+        let severity = if sys::rd_kafka_error_is_fatal(error) != 0 {
+            Severity::Fatal
+        } else if sys::rd_kafka_error_txn_requires_abort(error) != 0 {
+            Severity::Abort
+        } else if sys::rd_kafka_error_is_retriable(error) != 0 {
+            Severity::Retriable
+        } else {
+            Severity::Final
+        };
+        let failed = TransactionError {
+            code: Code(rd_kafka_error_code(error)),
+            text: owned(sys::rd_kafka_error_string(error)),
+            severity,
+        };
+        sys::rd_kafka_error_destroy(error);
+        Err(failed)
     }
 }
 
@@ -371,6 +448,11 @@ impl Code {
         // SAFETY: librdkafka takes any number; the strings are static or of this thread, and are copied.
         unsafe { format!("{} ({})", owned(rd_kafka_err2str(self.0)), owned(rd_kafka_err2name(self.0))) }
     }
+
+    pub(super) fn name(self) -> String {
+        // SAFETY: as above.
+        unsafe { owned(rd_kafka_err2name(self.0)) }
+    }
 }
 
 /// Copies a C string; null is empty.
@@ -411,6 +493,7 @@ fn reason(error: &KafkaError) -> String {
 // The bindings declare these with an `enum`, see `RawMessage`.
 unsafe extern "C" {
     fn rd_kafka_event_error(event: *mut sys::rd_kafka_event_t) -> c_int;
+    fn rd_kafka_error_code(error: *const sys::rd_kafka_error_t) -> c_int;
     fn rd_kafka_err2str(code: c_int) -> *const c_char;
     fn rd_kafka_err2name(code: c_int) -> *const c_char;
 }

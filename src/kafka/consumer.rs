@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rdkafka::ClientConfig;
 use rdkafka_sys as sys;
 use rdkafka_sys::rd_kafka_resp_err_t as Name;
 
@@ -47,6 +48,13 @@ pub struct Record {
     pub headers: Vec<(String, Option<Vec<u8>>)>,
 }
 
+/// What comes of reading.
+pub(super) enum Read {
+    Record(Record),
+    /// The end of a partition, which is this offset now.
+    End(i64),
+}
+
 /// Reads all partitions of given topics.
 pub struct Consumer {
     topics: Vec<(String, i32, TopicHandle)>,
@@ -65,6 +73,15 @@ impl Consumer {
     ///
     /// Brokers that do not answer within ten seconds, a topic that is missing or may not be read.
     pub fn open(config: &EndpointConfig, topics: &[String], start: Start) -> Result<Self, Error> {
+        Self::open_with(config, topics, start, |_| {})
+    }
+
+    pub(super) fn open_with(
+        config: &EndpointConfig,
+        topics: &[String],
+        start: Start,
+        adjust: impl FnOnce(&mut ClientConfig),
+    ) -> Result<Self, Error> {
         let mut settings = client_settings(config);
         settings
             .set("fetch.wait.max.ms", "50")
@@ -72,6 +89,7 @@ impl Consumer {
             .set("check.crcs", "true")
             // Messages may be as large as the producer lets them be.
             .set("receive.message.max.bytes", "1100000000");
+        adjust(&mut settings);
         let client = Arc::new(Client::new(Kind::Consumer, &settings)?);
         let names: Vec<&str> = topics.iter().map(String::as_str).collect();
         let found = describe(&client, &config.bootstrap_servers, &names, WITHIN)?;
@@ -105,6 +123,14 @@ impl Consumer {
     ///
     /// What librdkafka cannot get over by itself.
     pub fn poll(&mut self, timeout: Duration) -> Result<Option<Record>, Error> {
+        Ok(match self.read(timeout)? {
+            Some(Read::Record(record)) => Some(record),
+            Some(Read::End(_)) | None => None,
+        })
+    }
+
+    /// The next message, or the end of a partition where such events were asked for.
+    pub(super) fn read(&mut self, timeout: Duration) -> Result<Option<Read>, Error> {
         while let Some(event) = self.client.poll(Duration::ZERO) {
             if let Content::Log { level, facility, text } = event.content() {
                 self.logs.log(level, &facility, &text);
@@ -114,8 +140,10 @@ impl Consumer {
         let message = unsafe { sys::rd_kafka_consume_queue(self.queue.as_ptr(), millis(timeout)) };
         let Some(message) = NonNull::new(message).map(Message) else { return Ok(None) };
         match message.record() {
-            Ok(record) => Ok(Some(record)),
-            Err((_, code, _)) if code.is(Name::RD_KAFKA_RESP_ERR__PARTITION_EOF) => Ok(None),
+            Ok(record) => Ok(Some(Read::Record(record))),
+            Err((_, code, _)) if code.is(Name::RD_KAFKA_RESP_ERR__PARTITION_EOF) => {
+                Ok(Some(Read::End(message.offset())))
+            }
             Err((topic, code, text)) => Err(read_error(&topic, code, &text)),
         }
     }
@@ -272,6 +300,11 @@ fn read_error(topic: &str, code: Code, text: &str) -> Error {
 struct Message(NonNull<sys::rd_kafka_message_t>);
 
 impl Message {
+    fn offset(&self) -> i64 {
+        // SAFETY: the message is live; the layouts are the same.
+        unsafe { (*self.0.as_ptr().cast::<RawMessage>()).offset }
+    }
+
     fn record(&self) -> Result<Record, (String, Code, String)> {
         // SAFETY: the message is live; the layouts are the same.
         let raw = unsafe { &*self.0.as_ptr().cast::<RawMessage>() };

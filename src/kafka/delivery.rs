@@ -14,15 +14,22 @@ use tracing::{debug, error, info, warn};
 
 use super::admin::{ask_topics, described_topics};
 use super::client::{Client, Code, Content, Event, Report};
-use super::error::{Error, FATAL_REMEDY, remedy, shown};
+use super::error::{Error, remedy, shown};
 use super::ledger::{AckTracker, Reports, untag};
 
 /// Starts the thread of a client. It ends when the ledger is closing. `topics` are those of the ledger, in its order.
 pub(super) fn start(client: Arc<Client>, ledger: Arc<AckTracker>, topics: Vec<String>) -> Result<(), Error> {
     let number = ledger.add_client();
     let counted = Arc::clone(&ledger);
-    let delivery =
-        Delivery { client, number, ledger, topics, reports: Reports::default(), logs: LogLimit::default() };
+    let delivery = Delivery {
+        client,
+        number,
+        ledger,
+        topics,
+        reports: Reports::default(),
+        logs: LogLimit::default(),
+        spoilt: None,
+    };
     thread::Builder::new().name("delivery".to_owned()).spawn(move || delivery.run()).map(drop).map_err(
         |error| {
             counted.update(|state| {
@@ -43,6 +50,8 @@ struct Delivery {
     topics: Vec<String>,
     reports: Reports,
     logs: LogLimit,
+    /// What librdkafka said of a transaction that it gave up.
+    spoilt: Option<String>,
 }
 
 impl Delivery {
@@ -110,6 +119,9 @@ impl Delivery {
                     // A connection that was closed in use is told of in the logs alone.
                     let text = text.split_once("]: ").map_or(text.as_str(), |(_thread, text)| text);
                     self.ledger.trouble(text.to_owned());
+                } else if facility == "TXNERR" {
+                    // Why the messages of a transaction are purged is told nowhere else until it is committed.
+                    self.spoilt = Some(text);
                 }
             }
             Content::Answer(sys::RD_KAFKA_EVENT_DESCRIBETOPICS_RESULT) => {
@@ -132,7 +144,7 @@ impl Delivery {
             let error = report.error();
             reports.add(report.tag(), report.key_len(), error.is_none());
             if let Some(code) = error.filter(|_| failure.is_none() && !self.ledger.has_failed()) {
-                failure = Some(refused(&self.ledger, &self.client, report, code));
+                failure = Some(refused(&self.ledger, &self.client, self.spoilt.as_deref(), report, code));
             }
         });
         // Before the event is destroyed: then a flush that finds nothing left finds the ledger complete.
@@ -145,10 +157,7 @@ impl Delivery {
     fn error(&self, code: Code, text: String, fatal: bool) {
         if fatal || code.is(Name::RD_KAFKA_RESP_ERR__FATAL) {
             let (code, text) = self.client.fatal().unwrap_or((code, text));
-            self.ledger.fail(Error::Fatal {
-                reason: format!("{}: {text}", code.text()),
-                remedy: fatal_remedy(code),
-            });
+            self.ledger.fail(self.ledger.fatal(code, &text));
         } else if !code.is(Name::RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
             debug!(code = code.0, %text, "an error of the client");
             self.ledger.trouble(text);
@@ -157,9 +166,25 @@ impl Delivery {
 }
 
 /// The failure that a report of delivery tells.
-fn refused(ledger: &AckTracker, client: &Client, report: &Report<'_>, code: Code) -> Error {
-    if let (true, Some((code, text))) = (code.is(Name::RD_KAFKA_RESP_ERR__FATAL), client.fatal()) {
-        return Error::Fatal { reason: format!("{}: {text}", code.text()), remedy: fatal_remedy(code) };
+fn refused(
+    ledger: &AckTracker,
+    client: &Client,
+    spoilt: Option<&str>,
+    report: &Report<'_>,
+    code: Code,
+) -> Error {
+    let told_elsewhere =
+        code.is(Name::RD_KAFKA_RESP_ERR__FATAL) || code.is(Name::RD_KAFKA_RESP_ERR__PURGE_QUEUE);
+    if let (true, Some((code, text))) = (told_elsewhere, client.fatal()) {
+        return ledger.fatal(code, &text);
+    }
+    if let Some(fenced) = ledger.fenced(code) {
+        return fenced;
+    }
+    if code.is(Name::RD_KAFKA_RESP_ERR__PURGE_QUEUE)
+        && let Some(failure) = spoilt.and_then(|text| ledger.spoilt(text))
+    {
+        return failure;
     }
     let (_, topic) = untag(report.tag());
     let name = ledger.name(topic as usize);
@@ -175,16 +200,6 @@ fn refused(ledger: &AckTracker, client: &Client, report: &Report<'_>, code: Code
         partition: report.partition(),
         reason: reason.into(),
         remedy: remedy(code.0),
-    }
-}
-
-pub(super) fn fatal_remedy(code: Code) -> &'static str {
-    if code.is(Name::RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED)
-        || code.is(Name::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED)
-    {
-        remedy(code.0)
-    } else {
-        FATAL_REMEDY
     }
 }
 

@@ -116,6 +116,73 @@ pub enum Error {
         /// What to do.
         remedy: &'static str,
     },
+    /// Somebody else has taken the transactional id over.
+    #[error(
+        "transaction {id}: another instance of this task took over ({reason}); if none is to run beside this one, find who \
+         uses this transactional id; what was not committed is sent again by the one that goes on"
+    )]
+    Fenced {
+        /// The transactional id.
+        id: String,
+        /// librdkafka's reason.
+        reason: String,
+    },
+    /// The brokers have given up the transaction for its age.
+    #[error(
+        "transaction {id}: it was open for {}, longer than the {} that it may be, and the brokers gave it up ({reason}); \
+         raise advanced.transaction_timeout (up to transaction.max.timeout.ms of the brokers), or let the task commit \
+         more often",
+        seconds(Duration::from_secs(.age.as_secs())), seconds(*.timeout)
+    )]
+    TransactionTimedOut {
+        /// The transactional id.
+        id: String,
+        /// Time since the transaction's first message.
+        age: Duration,
+        /// The time-out.
+        timeout: Duration,
+        /// librdkafka's reason.
+        reason: String,
+    },
+    /// A step of a transaction failed.
+    #[error("transaction {id}: {doing}: {reason}; {remedy}")]
+    Transaction {
+        /// The transactional id.
+        id: String,
+        /// The step.
+        doing: &'static str,
+        /// librdkafka's reason.
+        reason: String,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// The progress topic is not as it must be.
+    #[error("topic \"{topic}\" (advanced.progress_topic): {reason}; {remedy}")]
+    Progress {
+        /// The topic.
+        topic: String,
+        /// What is wrong with it.
+        reason: String,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// The progress topic cannot be read to its end, because of a transaction that is open there.
+    #[error(
+        "topic \"{topic}\" (advanced.progress_topic): its records cannot be read up to offset {end}, since a transaction of \
+         another task or shard has been open at offset {open} for {}; end that task, or wait until its transaction times out \
+         (kafka-transactions.sh find-hanging and abort help with one that nobody owns)",
+        seconds(*.waited)
+    )]
+    HeldBack {
+        /// The topic.
+        topic: String,
+        /// Where reading has to get to.
+        end: i64,
+        /// Where it can get.
+        open: i64,
+        /// How long that was so.
+        waited: Duration,
+    },
     /// Messages are due, and nothing was acknowledged for the stall time-out.
     #[error(
         "no message was acknowledged for {} while {due} are due ({topics}) at the brokers {brokers}; last error: {last}; \
@@ -217,6 +284,18 @@ pub(super) fn remedy(code: i32) -> &'static str {
         (
             Name::RD_KAFKA_RESP_ERR_UNSUPPORTED_FOR_MESSAGE_FORMAT,
             "the topic keeps an old message format: raise its message.format.version",
+        ),
+        (
+            Name::RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+            "allow this user Describe and Write on the transactional ids that begin with materialize-kafka/",
+        ),
+        (
+            Name::RD_KAFKA_RESP_ERR_INVALID_TRANSACTION_TIMEOUT,
+            "set advanced.transaction_timeout to no more than transaction.max.timeout.ms of the brokers",
+        ),
+        (
+            Name::RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE,
+            "check the brokers' topic __transaction_state: a small cluster needs transaction.state.log.replication.factor lowered",
         ),
         (Name::RD_KAFKA_RESP_ERR__FATAL, FATAL_REMEDY),
         (Name::RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER, FATAL_REMEDY),

@@ -8,8 +8,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use rdkafka_sys::rd_kafka_resp_err_t as Name;
+
 use super::chunks::Chunks;
-use super::error::Error;
+use super::client::Code;
+use super::error::{Error, FATAL_REMEDY, remedy};
 
 /// Counts of messages produced and acknowledged, and the first failure.
 pub struct AckTracker {
@@ -21,6 +24,8 @@ pub struct AckTracker {
     names: Vec<TopicName>,
     brokers: String,
     stall_timeout: Duration,
+    /// The transactional id and its time-out, where messages are written in transactions.
+    transactional: Option<(String, Duration)>,
 }
 
 /// How errors name a topic.
@@ -48,6 +53,8 @@ pub(super) struct State {
     pub(super) partitions: Vec<Vec<i32>>,
     /// The session has ended: what comes now is no failure.
     pub(super) closing: bool,
+    /// When the transaction that is open had its first message.
+    pub(super) transaction_since: Option<Instant>,
     /// Clients that are not gone: as long as there is one, lent memory may be read.
     pub(super) clients: usize,
 }
@@ -117,6 +124,7 @@ impl AckTracker {
             ticked: Instant::now(),
             partitions: Vec::new(),
             closing: false,
+            transaction_since: None,
             clients: 0,
         };
         Self {
@@ -127,7 +135,14 @@ impl AckTracker {
             names,
             brokers,
             stall_timeout,
+            transactional: None,
         }
+    }
+
+    /// The ledger of a producer that writes in transactions of this id, with this time-out.
+    pub(super) fn transactional(mut self, id: String, timeout: Duration) -> Self {
+        self.transactional = Some((id, timeout));
+        self
     }
 
     /// Messages handed to librdkafka so far.
@@ -204,6 +219,59 @@ impl AckTracker {
     pub(super) fn fail(&self, error: Error) {
         let state = self.lock();
         self.fail_locked(state, error);
+    }
+
+    /// The error for a client that came to its end by `code`.
+    pub(super) fn fatal(&self, code: Code, text: &str) -> Error {
+        let reason = format!("{}: {text}", code.text());
+        match &self.transactional {
+            // A transaction past its time-out ends in the same error: the brokers fence its producer. Ours is the only
+            // clock that tells; it began before theirs.
+            Some((id, timeout)) if is_fenced(code) => {
+                let age = self.lock().transaction_since.map(|since| since.elapsed());
+                match age.filter(|age| age >= timeout) {
+                    Some(age) => {
+                        Error::TransactionTimedOut { id: id.clone(), age, timeout: *timeout, reason }
+                    }
+                    None => Error::Fenced { id: id.clone(), reason },
+                }
+            }
+            _ => Error::Fatal { reason, remedy: fatal_remedy(code) },
+        }
+    }
+
+    /// The failure by which a report of delivery says that the producer as a whole is fenced, if it does.
+    pub(super) fn fenced(&self, code: Code) -> Option<Error> {
+        (self.transactional.is_some() && is_fenced(code))
+            .then(|| self.fatal(code, "the brokers refused a message"))
+    }
+
+    /// The failure of a transaction that librdkafka gave up, by the text of its log.
+    pub(super) fn spoilt(&self, text: &str) -> Option<Error> {
+        let (id, _) = self.transactional.as_ref()?;
+        let text = text.split_once("]: ").map_or(text, |(_thread, text)| text);
+        let named = [
+            Name::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
+            Name::RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+            Name::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART,
+        ];
+        let named = named.into_iter().map(|name| Code(name as i32)).find(|code| text.contains(&code.name()));
+        Some(Error::Transaction {
+            id: id.clone(),
+            doing: "writing messages",
+            reason: text.to_owned(),
+            remedy: named.map_or(FATAL_REMEDY, |code| remedy(code.0)),
+        })
+    }
+
+    /// How long a wait without progress may be.
+    pub(super) fn stall_timeout(&self) -> Duration {
+        self.stall_timeout
+    }
+
+    /// The latest error of a connection.
+    pub(super) fn last_error(&self) -> Option<String> {
+        self.lock().last_error.clone()
     }
 
     /// Remembers an error that is no failure yet, to explain a stall.
@@ -351,11 +419,32 @@ impl State {
     }
 }
 
-/// Time between two looks at the clock that counts as waiting.
+/// Whether an error says that somebody else has the producer's transactional id now.
+fn is_fenced(code: Code) -> bool {
+    [
+        Name::RD_KAFKA_RESP_ERR__FENCED,
+        Name::RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH,
+        Name::RD_KAFKA_RESP_ERR_PRODUCER_FENCED,
+    ]
+    .into_iter()
+    .any(|name| code.is(name))
+}
+
+fn fatal_remedy(code: Code) -> &'static str {
+    let authorisation = [
+        Name::RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED,
+        Name::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
+        Name::RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+        Name::RD_KAFKA_RESP_ERR_INVALID_TRANSACTION_TIMEOUT,
+    ];
+    if authorisation.into_iter().any(|name| code.is(name)) { remedy(code.0) } else { FATAL_REMEDY }
+}
+
 /// Much more than messages take to be on their way, and much less than they linger.
 const LULL: Duration = Duration::from_millis(5);
 
-const LONGEST_STEP: Duration = Duration::from_secs(2);
+/// Time between two looks at the clock that counts as waiting.
+pub(super) const LONGEST_STEP: Duration = Duration::from_secs(2);
 
 const TOPICS_NAMED: usize = 5;
 

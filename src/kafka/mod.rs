@@ -1,8 +1,9 @@
 //! Kafka, by way of librdkafka: client settings, questions to the brokers, the batch producer and its
-//! ledger of acknowledgements, a reader, and the mock cluster.
+//! ledger of acknowledgements, a reader, transactions and the topic where they are recorded, and the
+//! mock cluster.
 //!
 //! All of the crate's `unsafe` is in this room, in `client` (owned handles of librdkafka's objects), and in
-//! the thin calls of `admin`, `consumer`, `mock` and `exit`. What is written is lent to librdkafka without a
+//! the thin calls of `admin`, `progress`, `consumer`, `mock` and `exit`. What is written is lent to librdkafka without a
 //! copy; `ledger` owns the memory until the delivery reports of everything in it have come.
 //!
 //! Threads: the session's thread owns the [`Outbox`]; one thread named `delivery` polls librdkafka's main
@@ -22,7 +23,9 @@ mod ledger;
 pub mod mock;
 mod outbox;
 mod partition;
+mod progress;
 mod settings;
+mod transaction;
 
 #[cfg(test)]
 mod tests;
@@ -33,4 +36,6 @@ pub use self::error::Error;
 pub use self::exit::exit_now;
 pub use self::ledger::AckTracker;
 pub use self::outbox::{Committed, Outbox, Topic};
+pub use self::progress::{ProgressReader, prepare_progress_topic};
 pub use self::settings::{BATCH_BYTES, client_settings, producer_settings};
+pub use self::transaction::fence;

@@ -27,12 +27,13 @@ use tracing::{info, warn};
 use super::admin::{describe, is_unknown_topic, smallest_batch_limit};
 use super::chunks::Chunks;
 use super::client::{Client, Code, Detached, Kind, RawMessage, TopicHandle, c_name};
-use super::delivery::{self, fatal_remedy};
+use super::delivery;
 use super::error::{Error, remedy, shown};
 use super::gather::{Gathering, Page};
 use super::ledger::{AckTracker, State, TopicName, tag};
 use super::partition::partition_of;
-use super::settings::{BATCH_BYTES, MESSAGE_MAX_BYTES, producer_settings};
+use super::settings::{BATCH_BYTES, MESSAGE_MAX_BYTES, producer_settings, transactional};
+use super::transaction::{self, Transactions};
 use crate::config::EndpointConfig;
 use crate::encode::Buffer;
 
@@ -86,6 +87,9 @@ pub struct Outbox {
     scratch: Vec<sys::rd_kafka_message_t>,
     limits: Limits,
     uncommitted: Committed,
+    /// Where messages are written in transactions, with the number of the topic that these are recorded in, as
+    /// [`push`](Self::push) takes it.
+    transactions: Option<(Transactions, usize)>,
 }
 
 /// When a batch is handed over, and how much may be on the way.
@@ -158,17 +162,37 @@ impl Outbox {
         topics: Vec<Topic>,
         on_failure: Box<dyn Fn(Error) + Send + Sync>,
     ) -> Result<Self, Error> {
-        Self::open_with(config, topics, on_failure, |_| {})
+        Self::open_with(config, topics, None, on_failure, |_| {})
+    }
+
+    /// As [`open`](Self::open), for messages in transactions of id `id`, each recorded in the configuration's progress
+    /// topic. Whoever had the id is fenced, and what that one left open is aborted.
+    ///
+    /// # Errors
+    ///
+    /// As with [`open`](Self::open); a transactional id that could not be taken over; a progress topic that is missing or
+    /// has not one partition.
+    pub fn open_transactional(
+        config: &EndpointConfig,
+        topics: Vec<Topic>,
+        id: &str,
+        on_failure: Box<dyn Fn(Error) + Send + Sync>,
+    ) -> Result<Self, Error> {
+        Self::open_with(config, topics, Some(id), on_failure, |_| {})
     }
 
     fn open_with(
         config: &EndpointConfig,
         topics: Vec<Topic>,
+        transactional_id: Option<&str>,
         on_failure: Box<dyn Fn(Error) + Send + Sync>,
         adjust: impl Fn(&mut ClientConfig),
     ) -> Result<Self, Error> {
         let start = |batch_bytes| {
             let mut settings = producer_settings(config, batch_bytes);
+            if let Some(id) = transactional_id {
+                transactional(&mut settings, config, id);
+            }
             adjust(&mut settings);
             Detached::new(Kind::Producer, &settings)
         };
@@ -186,13 +210,19 @@ impl Outbox {
             }
             places.push(u32::try_from(place).expect("a task has fewer topics"));
         }
+        let documents = names.len();
+        if transactional_id.is_some() {
+            let topic = config.advanced.progress_topic.to_string();
+            places.push(u32::try_from(names.len()).expect("a task has fewer topics"));
+            names.push(TopicName { topic, owner: "advanced.progress_topic".to_owned() });
+        }
         let named: Vec<&str> = names.iter().map(|name| name.topic.as_str()).collect();
         let brokers = &config.bootstrap_servers;
 
         let mut batch_bytes = BATCH_BYTES;
         let mut client = start(batch_bytes)?;
         let mut partitions = partitions_of(&client, brokers, &names)?;
-        let limit = smallest_batch_limit(&client, brokers, &named, LIMITS_WITHIN);
+        let limit = smallest_batch_limit(&client, brokers, &named[..documents], LIMITS_WITHIN);
         if let Some(below) = limit.map(batch_bytes_below).filter(|bytes| *bytes < BATCH_BYTES) {
             // librdkafka does not split a batch that a broker refuses, and has one batch size for all topics.
             batch_bytes = below;
@@ -201,6 +231,12 @@ impl Outbox {
             partitions = partitions_of(&client, brokers, &names)?;
         }
 
+        if transactional_id.is_some() {
+            check_partitions(&named[documents], partitions[documents])?;
+        }
+        if let Some(id) = transactional_id {
+            transaction::init(&client, id, config.advanced.stall_timeout)?;
+        }
         let mut clients = vec![Arc::new(client.attach())];
         while clients.len() < config.advanced.producers {
             let client = start(batch_bytes)?;
@@ -227,16 +263,18 @@ impl Outbox {
         let mut chunks = Chunks::new(limits.chunk, config.advanced.in_flight_bytes);
         let (chunk, memory) = chunks.take().expect("nothing is in use yet");
         let ledger_topics: Vec<String> = named.iter().map(|&name| name.to_owned()).collect();
-        let ledger = Arc::new(AckTracker::new(
-            names,
-            brokers.clone(),
-            config.advanced.stall_timeout,
-            chunks,
-            on_failure,
-        ));
+        let mut ledger =
+            AckTracker::new(names, brokers.clone(), config.advanced.stall_timeout, chunks, on_failure);
+        if let Some(id) = transactional_id {
+            ledger = ledger.transactional(id.to_owned(), config.advanced.transaction_timeout);
+        }
+        let ledger = Arc::new(ledger);
         for client in &clients {
             delivery::start(Arc::clone(client), Arc::clone(&ledger), ledger_topics.clone())?;
         }
+        let transactions = transactional_id
+            .zip(clients.first())
+            .map(|(id, client)| (Transactions::new(Arc::clone(client), id.to_owned()), places.len() - 1));
         Ok(Self {
             topics: lanes,
             places,
@@ -258,6 +296,7 @@ impl Outbox {
             scratch: Vec::new(),
             limits,
             uncommitted: Committed::default(),
+            transactions,
         })
     }
 
@@ -387,6 +426,9 @@ impl Outbox {
             let due = state.due();
             (due == 0 || (due + count <= most && state.chunks.has_room(keys + copies))).then_some(())
         })?;
+        if let Some((transactions, _)) = &mut self.transactions {
+            transactions.begin(&self.ledger)?;
+        }
         let topics = &self.topics;
         let counts = self.touched.iter().map(|&(place, partition)| {
             let lanes = &topics[place as usize].lanes;
@@ -419,16 +461,44 @@ impl Outbox {
     ///
     /// The first failure of the session; then nothing is promised about any message since the last commit.
     pub fn commit(&mut self) -> Result<Committed, Error> {
+        self.settle()?;
+        self.take_grown();
+        Ok(std::mem::take(&mut self.uncommitted))
+    }
+
+    /// As [`commit`](Self::commit), by committing the transaction: all messages first, then, as the last of it, a record
+    /// of this key and value in the progress topic, and with the record alone where there is nothing else. Until a
+    /// transaction is decided, its record holds back everybody who reads what comes behind it.
+    ///
+    /// # Errors
+    ///
+    /// The first failure of the session; then the next session finds out whether the transaction was committed.
+    pub fn commit_recorded(&mut self, key: &str, record: &[u8]) -> Result<Committed, Error> {
+        self.settle()?;
+        let committed = std::mem::take(&mut self.uncommitted);
+        let progress = self.transactions.as_ref().map(|(_, progress)| *progress);
+        let progress = progress.expect("whoever records opened the outbox for transactions");
+        let (keys, buffer) = self.buffers()?;
+        keys.extend_from_slice(key.as_bytes());
+        buffer.put(record);
+        self.push(progress, true)?;
+        self.settle()?;
+        self.uncommitted = Committed::default();
+        if let Some((transactions, _)) = &mut self.transactions {
+            transactions.commit(&self.ledger)?;
+        }
+        self.take_grown();
+        Ok(committed)
+    }
+
+    /// Hands the batch over and waits for the acknowledgement of every message.
+    fn settle(&mut self) -> Result<(), Error> {
         self.hand_over()?;
         if !self.ledger.lock().is_settled() {
             self.flush();
             self.wait(|state| state.is_settled().then_some(()))?;
         }
-        if self.ledger.has_failed() {
-            return Err(self.failure());
-        }
-        self.take_grown();
-        Ok(std::mem::take(&mut self.uncommitted))
+        if self.ledger.has_failed() { Err(self.failure()) } else { Ok(()) }
     }
 
     /// Hands in the entries of one partition, in their order, until librdkafka has them all.
@@ -602,7 +672,10 @@ impl Outbox {
     /// Takes the partitions that topics have got since, now that no message is on the way.
     fn take_grown(&mut self) {
         let counts = self.ledger.lock().partitions.clone();
-        for (place, lanes) in self.topics.iter_mut().enumerate() {
+        // Who reads records looks for them in the first partition.
+        let records = self.transactions.iter().len();
+        let documents = self.topics.len() - records;
+        for (place, lanes) in self.topics.iter_mut().take(documents).enumerate() {
             // A client refuses a partition that it has not been told of yet.
             let count = counts.iter().map(|of_client| of_client[place]).min().unwrap_or(0);
             let (before, now) = (lanes.lanes.len(), usize::try_from(count).unwrap_or(0));
@@ -623,7 +696,7 @@ impl Outbox {
     fn refusal(&self, place: usize, partition: i32, at: usize, code: Code) -> Error {
         let fatal = || self.clients.iter().find_map(|client| client.fatal());
         if let (true, Some((code, text))) = (code.is(Name::RD_KAFKA_RESP_ERR__FATAL), fatal()) {
-            return Error::Fatal { reason: format!("{}: {text}", code.text()), remedy: fatal_remedy(code) };
+            return self.ledger.fatal(code, &text);
         }
         let name = self.ledger.name(place);
         let message = self.scratch.get(at);
@@ -669,6 +742,11 @@ impl Drop for Outbox {
             }
             state.closing = true;
         });
+        if let Some((mut transactions, _)) = self.transactions.take()
+            && !self.ledger.has_failed()
+        {
+            transactions.abort();
+        }
         for client in &self.clients {
             client.purge();
             client.wake();
@@ -701,6 +779,18 @@ impl Limits {
 fn error_of(message: &sys::rd_kafka_message_t) -> Code {
     // SAFETY: the layouts are the same, and any number is a code.
     Code(unsafe { (*std::ptr::from_ref(message).cast::<RawMessage>()).err })
+}
+
+/// Records of one key must have an order, and be found.
+pub(super) fn check_partitions(topic: &str, partitions: i32) -> Result<(), Error> {
+    if partitions == 1 {
+        return Ok(());
+    }
+    Err(Error::Progress {
+        topic: topic.to_owned(),
+        reason: format!("it has {partitions} partitions, and must have one"),
+        remedy: "give another topic, which is created if it does not exist",
+    })
 }
 
 /// How many partitions each topic has, by one request for exactly these topics; again for a short while where one is
@@ -774,7 +864,7 @@ mod tests {
         let json = format!(r#"{{"bootstrap_servers":"{brokers}","message_format":"JSON"}}"#);
         let config = EndpointConfig::parse(json.as_bytes()).unwrap();
         let topics = vec![Topic { name: "t".into(), owner: "binding 0, collection c".into() }];
-        let outbox = Outbox::open_with(&config, topics, Box::new(|_| {}), adjust).unwrap();
+        let outbox = Outbox::open_with(&config, topics, None, Box::new(|_| {}), adjust).unwrap();
         (cluster, config, outbox)
     }
 

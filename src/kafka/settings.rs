@@ -70,6 +70,13 @@ pub fn producer_settings(config: &EndpointConfig, batch_bytes: usize) -> ClientC
     settings
 }
 
+/// Properties of a producer with a transactional id, to be added to others.
+pub(super) fn transactional(settings: &mut ClientConfig, config: &EndpointConfig, id: &str) {
+    settings
+        .set("transactional.id", id)
+        .set("transaction.timeout.ms", config.advanced.transaction_timeout.as_millis().to_string());
+}
+
 /// Largest message that librdkafka can be made to accept, in bytes of key, value and framing.
 pub(super) const MESSAGE_MAX_BYTES: usize = 1_000_000_000;
 
@@ -133,6 +140,10 @@ mod tests {
             let config = config(&format!(r#","compression":"{compression}""#));
             let settings = producer_settings(&config, BATCH_BYTES);
             assert_eq!(settings.get("compression.type"), Some(compression));
+            settings.create_native_config().unwrap();
+            let mut settings = settings;
+            transactional(&mut settings, &config, "id");
+            assert_eq!(settings.get("transaction.timeout.ms"), Some("900000"));
             settings.create_native_config().unwrap();
         }
     }

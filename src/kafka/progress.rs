@@ -1,0 +1,230 @@
+//! The progress topic: how it is made and checked, and how it is read for certain up to its end.
+//!
+//! Reading committed records up to "the end" is not enough: that end is the last stable offset, which an open transaction
+//! holds back, and what is committed behind it would be missed. So the end is asked for without regard to transactions,
+//! and committed records are read until they have got there.
+
+#![allow(unsafe_code, reason = "librdkafka's admin calls")]
+
+use std::time::{Duration, Instant};
+
+use rdkafka_sys as sys;
+use rdkafka_sys::rd_kafka_resp_err_t as Name;
+use tracing::{info, warn};
+
+use super::admin::{Question, create_error, created_topics, describe, is_unknown_topic, topic_configs};
+use super::client::{Detached, Kind};
+use super::consumer::{Consumer, Read, Record, Start};
+use super::error::{Error, remedy};
+use super::outbox::check_partitions;
+use super::settings::client_settings;
+use crate::config::EndpointConfig;
+
+/// Creates the configuration's progress topic, unless it is there, and says whether it did. One that is there is checked.
+///
+/// # Errors
+///
+/// A topic that could not be created, or that has not one partition or is not compacted alone; brokers that do not answer.
+pub fn prepare_progress_topic(config: &EndpointConfig, timeout: Duration) -> Result<bool, Error> {
+    let topic = config.advanced.progress_topic.as_str();
+    let replication = config.topic_replication_factor;
+    let brokers = &config.bootstrap_servers;
+    let client = Detached::new(Kind::Consumer, &client_settings(config))?;
+
+    let described = describe(&client, brokers, &[topic], timeout)?;
+    let missing = match described.into_iter().next() {
+        Some(Ok(partitions)) => {
+            check_partitions(topic, partitions)?;
+            false
+        }
+        Some(Err(code))
+            if !is_unknown_topic(code) && !code.is(Name::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED) =>
+        {
+            return Err(create_error(topic, 1, replication, code, ""));
+        }
+        Some(Err(_)) | None => true,
+    };
+    if missing {
+        let asked = Question::new(&client, brokers, "creating the progress topic", timeout);
+        asked.create(&[topic], 1, replication, SETTINGS)?;
+        let answer = asked.answer(sys::RD_KAFKA_EVENT_CREATETOPICS_RESULT)?;
+        if let Some((code, text)) = answer.answer_error() {
+            return Err(asked.refused(code, &text));
+        }
+        match created_topics(&answer).into_iter().next() {
+            Some((_, code, _)) if code.0 == 0 => return Ok(true),
+            // Another task was faster. It made the topic as we would have.
+            Some((_, code, _)) if code.is(Name::RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS) => {}
+            Some((_, code, text)) => return Err(create_error(topic, 1, replication, code, &text)),
+            None => {}
+        }
+    }
+    match topic_configs(&client, brokers, &[topic], timeout) {
+        Ok(found) => check_policy(topic, &found)?,
+        Err(error) => {
+            warn!(%error, topic, "whether the progress topic is compacted, and nothing else, is not known");
+        }
+    }
+    Ok(false)
+}
+
+fn check_policy(topic: &str, configs: &[(String, String)]) -> Result<(), Error> {
+    match configs.iter().find(|(name, _)| name == "cleanup.policy") {
+        Some((_, policy)) if policy.trim() != "compact" => Err(Error::Progress {
+            topic: topic.to_owned(),
+            reason: format!("its cleanup.policy is {policy:?}, so that records may be deleted for their age"),
+            remedy: "set its cleanup.policy to compact",
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// Reads the progress topic, all of it.
+pub struct ProgressReader {
+    topic: String,
+    /// Sees everything.
+    all: Consumer,
+    /// Sees what is committed.
+    committed: Consumer,
+    /// How far `all` has read.
+    reached: i64,
+    patience: Duration,
+}
+
+impl ProgressReader {
+    /// Begins to read.
+    ///
+    /// # Errors
+    ///
+    /// Brokers that do not answer within ten seconds, a topic that is missing or may not be read.
+    pub fn open(config: &EndpointConfig) -> Result<Self, Error> {
+        let topic = config.advanced.progress_topic.to_string();
+        let open = |isolation| {
+            Consumer::open_with(config, std::slice::from_ref(&topic), Start::Beginning, |settings| {
+                settings
+                    .set("isolation.level", isolation)
+                    .set("enable.partition.eof", "true")
+                    // Of two readers, one waits for the other.
+                    .set("queued.max.messages.kbytes", "8192");
+            })
+        };
+        Ok(Self {
+            all: open("read_uncommitted")?,
+            committed: open("read_committed")?,
+            reached: 0,
+            patience: config.advanced.stall_timeout,
+            topic,
+        })
+    }
+
+    /// Gives the keys of the records that have come since the last call, those of open and of aborted transactions as
+    /// well.
+    ///
+    /// # Errors
+    ///
+    /// What keeps the topic from being read up to its present end.
+    pub fn keys(&mut self, mut each: impl FnMut(&[u8])) -> Result<(), Error> {
+        let end = self.end()?;
+        let mut since = Instant::now();
+        while self.reached < end {
+            if let Some(reached) = step(&mut self.all, |record| each(&record.key.unwrap_or_default()))? {
+                self.reached = reached;
+                since = Instant::now();
+            } else if since.elapsed() >= self.patience {
+                return Err(Error::Read {
+                    topic: self.topic.clone(),
+                    reason: format!("nothing came from offset {} on for {:?}", self.reached, self.patience),
+                    remedy: remedy(Name::RD_KAFKA_RESP_ERR__TIMED_OUT as i32),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives every committed record up to the present end, in order. Waits for transactions that are open before it.
+    ///
+    /// # Errors
+    ///
+    /// What keeps the topic from being read; a transaction that stays open for the stall time-out.
+    pub fn committed(mut self, mut each: impl FnMut(Record)) -> Result<(), Error> {
+        let end = self.end()?;
+        let mut reached = 0;
+        let mut since = Instant::now();
+        let mut told = false;
+        // Committed records are given out up to the first open transaction. To have got to the end is the proof that
+        // everything before it is decided.
+        while reached < end {
+            if let Some(further) = step(&mut self.committed, &mut each)? {
+                if further > reached {
+                    (reached, since) = (further, Instant::now());
+                }
+                continue;
+            }
+            let waited = since.elapsed();
+            if waited >= self.patience {
+                return Err(Error::HeldBack { topic: self.topic, end, open: reached, waited: self.patience });
+            }
+            if waited >= TOLD_AFTER && !told {
+                told = true;
+                info!(topic = %self.topic, offset = reached, end, "waiting for a transaction of another task or shard");
+            }
+        }
+        Ok(())
+    }
+
+    /// The high watermark.
+    fn end(&self) -> Result<i64, Error> {
+        Ok(self.all.end_offsets()?.first().map_or(0, |(_, _, end)| *end))
+    }
+}
+
+/// Reads a record or the end, and says where reading goes on; none if nothing came.
+fn step(consumer: &mut Consumer, each: impl FnOnce(Record)) -> Result<Option<i64>, Error> {
+    Ok(match consumer.read(SLICE)? {
+        Some(Read::Record(record)) => {
+            let next = record.offset + 1;
+            each(record);
+            Some(next)
+        }
+        Some(Read::End(offset)) => Some(offset),
+        None => None,
+    })
+}
+
+/// Of a topic that is created. Every Open reads all of it, and only segments that are full are compacted. Records are small, but a
+/// checkpoint of thousands of journals may be beyond the brokers' default of 1 MB; a segment must hold a record.
+const SETTINGS: &[(&str, &str)] = &[
+    ("cleanup.policy", "compact"),
+    ("segment.bytes", "8388608"),
+    ("max.message.bytes", "8000000"),
+    ("min.cleanable.dirty.ratio", "0.1"),
+];
+
+const SLICE: Duration = Duration::from_millis(100);
+const TOLD_AFTER: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_topic_that_is_compacted_alone_will_do() {
+        let configs = |policy: &str| vec![("cleanup.policy".to_owned(), policy.to_owned())];
+        assert_eq!(check_policy("p", &configs("compact")), Ok(()));
+        assert_eq!(check_policy("p", &[]), Ok(()), "the brokers do not tell");
+        for policy in ["delete", "compact,delete"] {
+            assert_eq!(
+                check_policy("p", &configs(policy)).unwrap_err().to_string(),
+                format!(
+                    "topic \"p\" (advanced.progress_topic): its cleanup.policy is \"{policy}\", so that records may be \
+                     deleted for their age; set its cleanup.policy to compact"
+                )
+            );
+        }
+        assert_eq!(
+            check_partitions("p", 2).unwrap_err().to_string(),
+            "topic \"p\" (advanced.progress_topic): it has 2 partitions, and must have one; give another topic, which is \
+             created if it does not exist"
+        );
+    }
+}
