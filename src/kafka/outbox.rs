@@ -232,7 +232,7 @@ impl Outbox {
         }
 
         if transactional_id.is_some() {
-            check_partitions(&named[documents], partitions[documents])?;
+            check_partitions(named[documents], partitions[documents])?;
         }
         if let Some(id) = transactional_id {
             transaction::init(&client, id, config.advanced.stall_timeout)?;

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::runtime::Handle;
 
 use super::error::Error;
-use crate::config::{EndpointConfig, Resource};
+use crate::config::{Delivery, EndpointConfig, Resource};
 use crate::kafka::mock::Cluster;
 use crate::kafka::{Consumer, Start};
 use crate::protocol::messages::flow;
@@ -75,7 +75,11 @@ impl Servers {
                     let _refused = TcpStream::connect(&brokers);
                 }
             });
-            let made = topics.iter().try_for_each(|topic| {
+            let advanced = &self.endpoint.advanced;
+            let progress =
+                (advanced.delivery == Delivery::ExactlyOnce).then_some((advanced.progress_topic.as_str(), 1));
+            let topics = topics.iter().map(|topic| (topic.as_str(), partitions));
+            let made = topics.chain(progress).try_for_each(|(topic, partitions)| {
                 cluster.create_topic(topic, partitions)?;
                 cluster.keep_newest_readable(topic, partitions)
             });

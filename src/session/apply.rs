@@ -5,9 +5,10 @@ use std::time::Duration;
 use anyhow::{Context, anyhow};
 use tokio::runtime::Handle;
 
-use crate::config::{EndpointConfig, Resource};
+use crate::config::{Delivery, EndpointConfig, Resource};
 use crate::kafka;
 use crate::protocol::messages::{request, response};
+use crate::session::progress::{self, State, new_token};
 
 /// Answers Apply, having created what was missing.
 pub(super) fn apply(request: &request::Apply, runtime: &Handle) -> anyhow::Result<response::Applied> {
@@ -29,9 +30,51 @@ pub(super) fn apply(request: &request::Apply, runtime: &Handle) -> anyhow::Resul
         config.topic_replication_factor,
         TIME_LIMIT,
     ))?;
-    let actions: Vec<_> = created.iter().map(|topic| format!("create topic {topic}")).collect();
-    Ok(response::Applied { action_description: actions.join("\n"), ..Default::default() })
+    let mut actions: Vec<_> = created.iter().map(|topic| format!("create topic {topic}")).collect();
+    let mut state = None;
+    if config.advanced.delivery == Delivery::ExactlyOnce {
+        if kafka::prepare_progress_topic(&config, TIME_LIMIT)? {
+            actions.push(format!("create topic {}", config.advanced.progress_topic));
+        }
+        state = token(request)?;
+    }
+    Ok(response::Applied { action_description: actions.join("\n"), state })
+}
+
+/// A token for a task that has none. A runtime that tells no state to Apply gets one for a new task only: of another it may
+/// have kept the first.
+fn token(request: &request::Apply) -> Result<Option<response::ConnectorState>, progress::Error> {
+    let told = !request.state_json.is_empty();
+    let has_token = State::read(&request.state_json)?.is_some_and(|state| state.token().is_some());
+    let is_new = !has_token && (told || request.last_materialization.is_none());
+    Ok(is_new.then(|| State::with_token(&new_token())))
 }
 
 /// How long the brokers may take for the metadata, and again for the creations.
 const TIME_LIMIT: Duration = Duration::from_secs(30);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::messages::flow::MaterializationSpec;
+
+    #[test]
+    fn a_task_gets_its_token_once() {
+        let made = |state: &str, is_first: bool| {
+            let last_materialization = (!is_first).then(MaterializationSpec::default);
+            let state_json = state.to_owned().into();
+            token(&request::Apply { state_json, last_materialization, ..Default::default() })
+                .unwrap()
+                .is_some()
+        };
+        assert!(made("{}", true) && made("{}", false), "the runtime tells its state, and there is none");
+        assert!(made("", true), "a new task, of whose state nothing is told");
+        assert!(!made("", false), "a task that may have one");
+        for state in [
+            r#"{"exactly_once":{"token":"t"}}"#,
+            r#"{"exactly_once":{"shards":{"a":{"sequence":1,"token":"t"}}}}"#,
+        ] {
+            assert!(!made(state, true) && !made(state, false), "{state}");
+        }
+    }
+}

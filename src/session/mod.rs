@@ -11,6 +11,7 @@
 
 mod apply;
 mod binding;
+mod delivery;
 mod open;
 mod progress;
 mod serve;

@@ -1,12 +1,15 @@
 //! Open: registers schemas, makes the producer, compiles one plan per binding.
 
 use anyhow::{Context, anyhow};
+use bytes::Bytes;
 
-use crate::config::{EndpointConfig, SchemaRegistry};
+use crate::config::{self, EndpointConfig, SchemaRegistry};
 use crate::kafka::{Outbox, Topic};
+use crate::protocol::Codec;
 use crate::protocol::messages::{flow, request};
 use crate::registry;
 use crate::session::binding::{BindingInfo, Draft};
+use crate::session::delivery::{Delivery, Transactions};
 use crate::session::serve::Surroundings;
 
 /// What a session has once it is open.
@@ -14,10 +17,17 @@ pub(super) struct Opened {
     /// In the order of the materialization's bindings.
     pub(super) bindings: Vec<BindingInfo>,
     pub(super) outbox: Outbox,
+    pub(super) delivery: Delivery,
+    /// The checkpoint to go on from, as Opened carries it; empty for the runtime's own.
+    pub(super) checkpoint: Bytes,
 }
 
 /// Prepares everything that the first Store needs.
-pub(super) fn open(request: &request::Open, surroundings: &mut Surroundings) -> anyhow::Result<Opened> {
+pub(super) fn open(
+    request: &request::Open,
+    codec: Codec,
+    surroundings: &mut Surroundings,
+) -> anyhow::Result<Opened> {
     let spec = request.materialization.as_ref().ok_or_else(|| anyhow!("Open carries no materialization"))?;
     let config = EndpointConfig::parse(&spec.config_json)?;
     let drafts = drafts(&config, spec)?;
@@ -41,7 +51,16 @@ pub(super) fn open(request: &request::Open, surroundings: &mut Surroundings) -> 
         .collect();
     // A process opens at most once.
     let on_failure = surroundings.on_failure.take().unwrap_or_else(|| Box::new(drop));
-    let outbox = Outbox::open(&config, topics, on_failure)?;
+    let (delivery, outbox, checkpoint) = match config.advanced.delivery {
+        config::Delivery::AtLeastOnce => {
+            (Delivery::at_least_once(request), Outbox::open(&config, topics, on_failure)?, Bytes::new())
+        }
+        config::Delivery::ExactlyOnce => {
+            let (transactions, outbox, checkpoint) =
+                Transactions::open(&config, request, codec, topics, on_failure)?;
+            (Delivery::ExactlyOnce(transactions), outbox, checkpoint)
+        }
+    };
     let ids = match registration {
         None => Vec::new(),
         Some(task) => surroundings.runtime.block_on(task).context("registering schemas")??,
@@ -56,10 +75,11 @@ pub(super) fn open(request: &request::Open, surroundings: &mut Surroundings) -> 
     tracing::info!(
         bindings = bindings.len(),
         format = ?config.message_format,
+        delivery = ?config.advanced.delivery,
         brokers = config.bootstrap_servers,
         "opened"
     );
-    Ok(Opened { bindings, outbox })
+    Ok(Opened { bindings, outbox, delivery, checkpoint })
 }
 
 /// Subject and text of the schemas that Open registers, in the order of the bindings; of each its key's, then

@@ -7,10 +7,9 @@ use anyhow::bail;
 use tokio::runtime::Handle;
 
 use crate::kafka;
-use crate::protocol::messages::Response;
+use crate::protocol::messages::{Response, request};
 use crate::protocol::{Codec, Incoming, RequestReader, ResponseWriter};
-use crate::session::open::{self, Opened};
-use crate::session::{apply, spec, transact, validate};
+use crate::session::{apply, open, spec, transact, validate};
 
 /// What a session needs of the process around it.
 pub struct Surroundings {
@@ -43,20 +42,17 @@ pub fn serve<R: Read, W: Write>(
     let mut requests = RequestReader::new(input, codec);
     while let Some(request) = requests.next()? {
         let answer = match request {
-            Incoming::Spec(_) => Answer::Response(spec::spec().into()),
-            Incoming::Validate(request) => {
-                Answer::Response(validate::validate(&request, &surroundings.runtime)?.into())
-            }
-            Incoming::Apply(request) => {
-                Answer::Response(apply::apply(&request, &surroundings.runtime)?.into())
-            }
-            Incoming::Open(request) => Answer::Session(open::open(&request, surroundings)?),
+            Incoming::Spec(_) => Answer::from(spec::spec()),
+            Incoming::Validate(request) => Answer::from(validate::validate(&request, &surroundings.runtime)?),
+            Incoming::Apply(request) => Answer::from(apply::apply(&request, &surroundings.runtime)?),
+            Incoming::Open(request) => Answer::Session(request),
             other => bail!("{} came before open; expected spec, validate, apply or open", other.name()),
         };
         let codec = requests.codec().unwrap_or(Codec::Proto);
         match answer {
             Answer::Response(response) => ResponseWriter::new(&mut output, codec).send(&response)?,
-            Answer::Session(opened) => {
+            Answer::Session(request) => {
+                let opened = open::open(&request, codec, surroundings)?;
                 return transact::transact(
                     opened,
                     &mut requests,
@@ -71,6 +67,12 @@ pub fn serve<R: Read, W: Write>(
 
 /// What follows a request.
 enum Answer {
-    Response(Response),
-    Session(Opened),
+    Response(Box<Response>),
+    Session(Box<request::Open>),
+}
+
+impl<R: Into<Response>> From<R> for Answer {
+    fn from(response: R) -> Self {
+        Self::Response(Box::new(response.into()))
+    }
 }

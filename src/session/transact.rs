@@ -28,7 +28,8 @@ pub(super) fn transact<R: Read, W: Write>(
     let mut stage = Stage::Opened;
     let mut stored = 0_u64;
 
-    responses.send(&response::Opened::default().into())?;
+    let runtime_checkpoint = std::mem::take(&mut opened.checkpoint);
+    responses.send(&response::Opened { runtime_checkpoint, ..Default::default() }.into())?;
     loop {
         while !requests.has_frame() {
             if !input_is_ready() {
@@ -56,18 +57,18 @@ pub(super) fn transact<R: Read, W: Write>(
                 stage = Stage::Flushed;
                 response::Flushed::default().into()
             }
-            (Incoming::StartCommit(_), Stage::Flushed) => {
+            (Incoming::StartCommit(request), Stage::Flushed) => {
                 let start = Instant::now();
-                let committed = opened.outbox.commit()?;
+                let (committed, state) = opened.delivery.commit(&mut opened.outbox, &request)?;
                 tracing::debug!(
                     documents = stored,
                     bytes = committed.bytes,
                     milliseconds = start.elapsed().as_millis(),
-                    "every message of the transaction is acknowledged"
+                    "the transaction is committed"
                 );
                 stored = 0;
                 stage = Stage::Committed;
-                response::StartedCommit::default().into()
+                response::StartedCommit { state }.into()
             }
             (Incoming::Acknowledge(_), Stage::Opened | Stage::Committed) => {
                 stage = Stage::Acknowledged;
@@ -104,7 +105,7 @@ impl Stage {
 }
 
 fn store(store: &Store<'_>, opened: &mut Opened, scratch: &mut Scratch) -> anyhow::Result<()> {
-    let Opened { bindings, outbox } = opened;
+    let Opened { bindings, outbox, .. } = opened;
     let number = usize::try_from(store.binding).unwrap_or(usize::MAX);
     let binding = bindings.get(number).ok_or_else(|| {
         anyhow!("a store names binding {}, but there {}", store.binding, bindings_there(bindings.len()))
