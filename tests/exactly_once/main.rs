@@ -17,4 +17,7 @@ mod endpoint;
 
 mod kills;
 mod landed;
+mod modes;
 mod player;
+mod records;
+mod shards;
