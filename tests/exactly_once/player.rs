@@ -151,7 +151,7 @@ impl Shard {
                 u32::try_from(source).unwrap()
             }
         };
-        Session { connector, task: task.clone(), shard: self.clone(), position, opened }
+        Session { connector, task: task.clone(), shard: self.clone(), position }
     }
 
     /// The message of the failure that a session ends with instead of opening.
@@ -167,7 +167,6 @@ pub struct Session {
     /// What the runtime had committed when it was opened.
     shard: Shard,
     pub position: u32,
-    pub opened: response::Opened,
 }
 
 impl Session {
