@@ -38,6 +38,10 @@ pub enum Request {
     Metadata,
     /// An idempotent producer's identity.
     InitProducerId,
+    /// Partitions that a transaction is to write to.
+    AddPartitionsToTxn,
+    /// The commit of a transaction, or its abortion.
+    EndTxn,
 }
 
 /// An error that brokers answer with.
@@ -62,6 +66,14 @@ pub enum Fault {
     InvalidRecord,
     /// The producer's sequence has a hole; fatal.
     OutOfOrderSequence,
+    /// The user may not use the transactional id.
+    TransactionalIdAuthorization,
+    /// Nobody coordinates transactions at the moment; retried.
+    CoordinatorNotAvailable,
+    /// The brokers have forgotten the transactional id; the transaction can only be aborted.
+    InvalidProducerIdMapping,
+    /// Somebody else has the transactional id; fatal.
+    ProducerFenced,
 }
 
 impl Cluster {
@@ -219,6 +231,8 @@ impl Request {
             Self::Fetch => 1,
             Self::Metadata => 3,
             Self::InitProducerId => 22,
+            Self::AddPartitionsToTxn => 24,
+            Self::EndTxn => 26,
         }
     }
 }
@@ -236,6 +250,12 @@ impl Fault {
             Self::ClusterAuthorization => Name::RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED,
             Self::InvalidRecord => Name::RD_KAFKA_RESP_ERR_INVALID_RECORD,
             Self::OutOfOrderSequence => Name::RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER,
+            Self::TransactionalIdAuthorization => {
+                Name::RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED
+            }
+            Self::CoordinatorNotAvailable => Name::RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE,
+            Self::InvalidProducerIdMapping => Name::RD_KAFKA_RESP_ERR_INVALID_PRODUCER_ID_MAPPING,
+            Self::ProducerFenced => Name::RD_KAFKA_RESP_ERR_PRODUCER_FENCED,
         }
     }
 }

@@ -163,3 +163,6 @@ const ABORT_WITHIN: Duration = Duration::from_millis(1000);
 
 /// Ids that are taken over at once: each costs a client, with its threads and connections.
 const AT_ONCE: usize = 16;
+
+#[cfg(test)]
+mod tests;
