@@ -15,6 +15,7 @@ mod common;
 #[allow(dead_code, reason = "this suite uses a part of it")]
 mod endpoint;
 
+mod cost;
 mod kills;
 mod landed;
 mod modes;

@@ -214,9 +214,9 @@ impl Session {
         self.connector.acknowledge();
     }
 
-    pub fn kill(self) {
+    pub fn kill(self) -> Ended {
         kill(&self.connector);
-        let _ended = self.connector.wait();
+        self.connector.wait()
     }
 
     /// Closes its stdin, and asserts that it ended well.

@@ -104,7 +104,12 @@ fn a_progress_topic_that_was_deleted_costs_no_document() {
     session.store(10);
     session.start_commit();
     session.started_commit();
-    session.kill();
+    let killed = session.kill();
+    assert!(
+        killed.stderr.contains("is gone, so the runtime's own checkpoint is taken: up to one transaction"),
+        "{}",
+        killed.stderr
+    );
     let mut session = shard.open(&task);
     assert_eq!(session.position, 40, "the new topic's record counts");
     session.transact(10, &mut shard);

@@ -200,7 +200,7 @@ fn dropped_in_mid_transaction_it_is_quiet_and_quick() {
 
 #[test]
 fn each_text_says_what_came_and_what_to_do() {
-    let (id, reason) = || -> (String, String) { ("i".into(), "r".into()) }();
+    let (id, reason): (String, String) = ("i".into(), "r".into());
     for (error, text) in [
         (
             Error::Fenced { id: id.clone(), reason: reason.clone() },
