@@ -21,4 +21,5 @@ mod landed;
 mod modes;
 mod player;
 mod records;
+mod rights;
 mod shards;

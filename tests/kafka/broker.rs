@@ -147,7 +147,7 @@ pub fn requests(kafka: &Kafka, work: impl FnOnce()) -> Vec<Value> {
 }
 
 /// One of Kafka's own tools.
-fn cli(arguments: &[&str]) {
+pub fn cli(arguments: &[&str]) {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/services/kafka");
     let output = Command::new(script).arg("cli").args(arguments).output().expect("Kafka's tools can be run");
     assert!(
