@@ -173,6 +173,20 @@ fn sessions_have_as_many_transactions_as_they_are_told() {
     }
 }
 
+/// With the embedded brokers, which make no progress topic of their own.
+#[test]
+fn exactly_once_delivery_is_previewed_too() {
+    let config = json!({
+        "bootstrap_servers": "unused:9092", "message_format": "JSON", "advanced": {"delivery": "exactly_once"},
+    });
+    let documents: Vec<_> = (0..6).map(|id| json!(["acme/things", {"id": id}]).to_string()).collect();
+    let case = Case::new(&things(&config), &documents.join("\n{\"commit\":true}\n"));
+    for codec in ["proto", "json"] {
+        let previewed = case.run(&["--output", "jsonl", "--sessions", "2,-1", "--codec", codec]);
+        assert_eq!(previewed.messages().len(), 6, "{}", previewed.stderr);
+    }
+}
+
 #[test]
 fn a_fixture_may_come_through_a_pipe() {
     let case = Case::new(&things(&json!({"message_format": "JSON"})), "");

@@ -140,9 +140,15 @@ impl Shard {
     }
 
     /// The session of a connector that was asked to open.
-    pub fn opened(&self, task: &Task, mut connector: Connector) -> Session {
-        let opened = connector.receive().opened.expect("Open is answered by Opened");
-        connector.acknowledge();
+    pub fn opened(&self, task: &Task, connector: Connector) -> Session {
+        self.try_opened(task, connector).expect("Open is answered by Opened")
+    }
+
+    /// The same for a connector that may be ended by another one.
+    pub fn try_opened(&self, task: &Task, mut connector: Connector) -> Option<Session> {
+        let opened = connector.try_receive()?.opened.expect("Open is answered by Opened");
+        connector.try_send(request::Acknowledge::default()).ok()?;
+        connector.try_receive()?;
         let position = match &opened.runtime_checkpoint[..] {
             [] => self.position,
             bytes => {
@@ -151,7 +157,7 @@ impl Shard {
                 u32::try_from(source).unwrap()
             }
         };
-        Session { connector, task: task.clone(), shard: self.clone(), position }
+        Some(Session { connector, task: task.clone(), shard: self.clone(), position })
     }
 
     /// The message of the failure that a session ends with instead of opening.

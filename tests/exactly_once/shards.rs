@@ -2,6 +2,8 @@
 
 use std::thread;
 
+use materialize_kafka::protocol::messages::request;
+
 use crate::common::services;
 use crate::endpoint::assert_says;
 use crate::landed::{assert_once, read, tally};
@@ -108,36 +110,32 @@ fn a_session_that_another_one_of_the_same_shard_takes_over_from_ends_with_the_re
     assert_once(&task, 30);
 }
 
-/// Both come to life, and whoever wins goes on; the others end.
+/// Parent and child, both in their first transaction: whichever of the two comes later fences the other.
 #[test]
 fn sessions_that_open_at_once_do_not_both_go_on() {
     let Some(kafka) = services::kafka() else { return };
-    let (task, mut parent) = Task::new(&kafka.plaintext, &serde_json::json!({}));
-    let mut session = parent.open(&task);
-    session.transact(40, &mut parent);
-    session.kill();
-    let (left, _) = parent.split();
-    for _ in 0..3 {
+    for _ in 0..4 {
+        let (task, parent) = Task::new(&kafka.plaintext, &serde_json::json!({}));
+        let (left, _) = parent.split();
         thread::scope(|scope| {
             for shard in [&parent, &left] {
-                scope.spawn(|| {
-                    let mut connector = shard.start(&task);
-                    if connector.try_receive().is_none() {
-                        return;
-                    }
-                    // What the runtime would do; it may end at any point.
-                    let _ = connector
-                        .try_send(materialize_kafka::protocol::messages::request::Acknowledge::default());
-                    drop(connector.try_receive());
-                    connector.end();
+                let task = &task;
+                scope.spawn(move || {
+                    // Any step may be its last one.
+                    let Some(mut session) = shard.try_opened(task, shard.start(task)) else { return };
+                    let _ended = session.connector.try_send(request::Flush::default());
+                    drop(session.connector.try_receive());
+                    session.store(40);
+                    pause(1500);
+                    session.start_commit();
+                    drop(session.connector.try_receive());
+                    session.connector.end();
                 });
             }
         });
+        assert_eq!(tally(&task, "read_committed", 40).doubled, 0);
+        assert_ne!(tally(&task, "read_uncommitted", 40).lost, 40, "nobody wrote, which proves nothing");
     }
-    let mut session = parent.open(&task);
-    session.transact(40, &mut parent);
-    session.end();
-    assert_once(&task, 80);
 }
 
 #[test]
