@@ -110,17 +110,20 @@ fn a_session_that_another_one_of_the_same_shard_takes_over_from_ends_with_the_re
     assert_once(&task, 30);
 }
 
-/// Parent and child, both in their first transaction: whichever of the two comes later fences the other.
+/// Parent and child, both in their first transaction: whichever of the two comes later fences the other. At the very same
+/// time they fence each other, and neither goes on.
 #[test]
 fn sessions_that_open_at_once_do_not_both_go_on() {
     let Some(kafka) = services::kafka() else { return };
-    for _ in 0..4 {
+    let mut written = 0;
+    for later in [0, 60, 150, 400] {
         let (task, parent) = Task::new(&kafka.plaintext, &serde_json::json!({}));
         let (left, _) = parent.split();
         thread::scope(|scope| {
-            for shard in [&parent, &left] {
+            for (shard, wait) in [(&parent, 0), (&left, later)] {
                 let task = &task;
                 scope.spawn(move || {
+                    pause(wait);
                     // Any step may be its last one.
                     let Some(mut session) = shard.try_opened(task, shard.start(task)) else { return };
                     let _ended = session.connector.try_send(request::Flush::default());
@@ -134,8 +137,9 @@ fn sessions_that_open_at_once_do_not_both_go_on() {
             }
         });
         assert_eq!(tally(&task, "read_committed", 40).doubled, 0);
-        assert_ne!(tally(&task, "read_uncommitted", 40).lost, 40, "nobody wrote, which proves nothing");
+        written += 40 - tally(&task, "read_committed", 40).lost;
     }
+    assert!(written > 0, "nobody wrote, which proves nothing");
 }
 
 #[test]
