@@ -141,14 +141,22 @@ impl Shard {
 
     /// The session of a connector that was asked to open.
     pub fn opened(&self, task: &Task, connector: Connector) -> Session {
-        self.try_opened(task, connector).expect("Open is answered by Opened")
+        self.opened_or(task, connector)
+            .unwrap_or_else(|connector| panic!("no Opened but: {}", connector.wait().stderr))
     }
 
     /// The same for a connector that may be ended by another one.
-    pub fn try_opened(&self, task: &Task, mut connector: Connector) -> Option<Session> {
-        let opened = connector.try_receive()?.opened.expect("Open is answered by Opened");
-        connector.try_send(request::Acknowledge::default()).ok()?;
-        connector.try_receive()?;
+    pub fn try_opened(&self, task: &Task, connector: Connector) -> Option<Session> {
+        self.opened_or(task, connector).ok()
+    }
+
+    fn opened_or(&self, task: &Task, mut connector: Connector) -> Result<Session, Connector> {
+        let Some(answer) = connector.try_receive() else { return Err(connector) };
+        let opened = answer.opened.expect("Open is answered by Opened");
+        let acknowledge = connector.try_send(request::Acknowledge::default());
+        if acknowledge.is_err() || connector.try_receive().is_none() {
+            return Err(connector);
+        }
         let position = match &opened.runtime_checkpoint[..] {
             [] => self.position,
             bytes => {
@@ -157,7 +165,7 @@ impl Shard {
                 u32::try_from(source).unwrap()
             }
         };
-        Some(Session { connector, task: task.clone(), shard: self.clone(), position })
+        Ok(Session { connector, task: task.clone(), shard: self.clone(), position })
     }
 
     /// The message of the failure that a session ends with instead of opening.

@@ -21,6 +21,15 @@ fn the_listed_rights_are_enough_and_a_missing_one_is_named() {
 
     acl(&kafka, Change::Allow, &["Describe", "Write"], &task.topic);
     acl(&kafka, Change::Allow, &["Read", "Write", "DescribeConfigs"], &task.progress);
+    let principal = format!("User:{}", kafka.limited.user);
+    let to_all = |change: &[&str]| {
+        let arguments = ["acls", "--bootstrap-server", &kafka.plaintext, "--allow-principal", &principal];
+        let ids = ["--transactional-id", "materialize-kafka/", "--resource-pattern-type", "prefixed"];
+        let operations = ["--operation", "Describe", "--operation", "Write"];
+        cli(&[&arguments[..], change, &ids, &operations].concat());
+    };
+    // What another run has left.
+    to_all(&["--remove", "--force"]);
     assert_says(
         &shard.open_fails(&task),
         &[
@@ -29,12 +38,7 @@ fn the_listed_rights_are_enough_and_a_missing_one_is_named() {
             "; allow this user Describe and Write on the transactional ids that begin with materialize-kafka/",
         ],
     );
-    let principal = format!("User:{}", kafka.limited.user);
-    let arguments =
-        ["acls", "--bootstrap-server", &kafka.plaintext, "--add", "--allow-principal", &principal];
-    let ids = ["--transactional-id", "materialize-kafka/", "--resource-pattern-type", "prefixed"];
-    let operations = ["--operation", "Describe", "--operation", "Write"];
-    cli(&[&arguments[..], &ids, &operations].concat());
+    to_all(&["--add"]);
     let mut session = shard.open(&task);
     session.transact(20, &mut shard);
     session.end();
