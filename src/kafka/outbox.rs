@@ -830,7 +830,7 @@ fn batch_bytes_below(max_message_bytes: usize) -> usize {
 }
 
 const OPEN_WITHIN: Duration = Duration::from_secs(10);
-const GETS_ROUND_WITHIN: Duration = Duration::from_secs(2);
+pub(super) const GETS_ROUND_WITHIN: Duration = Duration::from_secs(2);
 /// The brokers may keep their limits to themselves; then their default is assumed.
 const LIMITS_WITHIN: Duration = Duration::from_secs(2);
 /// Long enough for librdkafka's threads to notice.

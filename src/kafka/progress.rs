@@ -6,6 +6,7 @@
 
 #![allow(unsafe_code, reason = "librdkafka's admin calls")]
 
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rdkafka_sys as sys;
@@ -16,7 +17,7 @@ use super::admin::{Question, create_error, created_topics, describe, is_unknown_
 use super::client::{Detached, Kind};
 use super::consumer::{Consumer, Read, Record, Start};
 use super::error::{Error, remedy};
-use super::outbox::check_partitions;
+use super::outbox::{GETS_ROUND_WITHIN, check_partitions};
 use super::settings::client_settings;
 use crate::config::EndpointConfig;
 
@@ -99,7 +100,7 @@ impl ProgressReader {
     /// Brokers that do not answer within ten seconds, a topic that is missing or may not be read.
     pub fn open(config: &EndpointConfig) -> Result<Self, Error> {
         let topic = config.advanced.progress_topic.to_string();
-        let open = |isolation| {
+        let try_open = |isolation| {
             Consumer::open_with(config, std::slice::from_ref(&topic), Start::Beginning, |settings| {
                 settings
                     .set("isolation.level", isolation)
@@ -107,6 +108,16 @@ impl ProgressReader {
                     // Of two readers, one waits for the other.
                     .set("queued.max.messages.kbytes", "8192");
             })
+        };
+        // A topic that was just created may not have got round yet.
+        let patience = Instant::now() + GETS_ROUND_WITHIN;
+        let open = |isolation| {
+            loop {
+                match try_open(isolation) {
+                    Err(Error::Read { .. }) if Instant::now() < patience => thread::sleep(SLICE),
+                    opened => return opened,
+                }
+            }
         };
         Ok(Self {
             all: open("read_uncommitted")?,
