@@ -150,12 +150,12 @@ impl Shard {
         self.opened_or(task, connector).ok()
     }
 
-    fn opened_or(&self, task: &Task, mut connector: Connector) -> Result<Session, Connector> {
-        let Some(answer) = connector.try_receive() else { return Err(connector) };
+    fn opened_or(&self, task: &Task, mut connector: Connector) -> Result<Session, Box<Connector>> {
+        let Some(answer) = connector.try_receive() else { return Err(connector.into()) };
         let opened = answer.opened.expect("Open is answered by Opened");
         let acknowledge = connector.try_send(request::Acknowledge::default());
         if acknowledge.is_err() || connector.try_receive().is_none() {
-            return Err(connector);
+            return Err(connector.into());
         }
         let position = match &opened.runtime_checkpoint[..] {
             [] => self.position,
