@@ -511,7 +511,7 @@ impl Outbox {
             let key = &self.keys[entry.key_start..entry.key_start + entry.key_len];
             let mut lent = (entry.value, entry.chunk);
             if entry.value_len <= self.limits.gathered {
-                let value = match entry.value.is_null() {
+                let value: &[u8] = match entry.value.is_null() {
                     true => &[],
                     // SAFETY: a finished message of the open buffer or of a sealed chunk, which both stay as they are
                     // as long as they have messages that were not reported, and this is one.
@@ -540,8 +540,8 @@ impl Outbox {
         let mut seen = None;
         while start < self.scratch.len() {
             let batch = &mut self.scratch[start..];
-            // SAFETY: values lie in the open buffer, whose finished messages do not move, or in sealed chunks;
-            // both are kept by this type and its ledger until their reports have come or the client is gone.
+            // SAFETY: values lie in the open buffer or page, whose finished messages do not move, or in sealed chunks;
+            // all are kept by this type and its ledger until their reports have come or the client is gone.
             // Keys lie in `self.keys`, which nobody changes during the call.
             unsafe { handle.produce(partition, batch) };
             let refused = batch.iter().position(|message| error_of(message).0 != 0);
@@ -574,7 +574,8 @@ impl Outbox {
         if let [others @ .., last] = &self.clients[..] {
             thread::scope(|scope| {
                 for client in others {
-                    scope.spawn(|| client.flush(FLUSH));
+                    // Without a thread its messages linger this once.
+                    let _flushing = thread::Builder::new().spawn_scoped(scope, || client.flush(FLUSH));
                 }
                 last.flush(FLUSH);
             });
