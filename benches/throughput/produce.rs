@@ -15,6 +15,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use materialize_kafka::config::EndpointConfig;
+use materialize_kafka::kafka::bench::consistent;
 use materialize_kafka::kafka::{BATCH_BYTES, exit_now, producer_settings};
 use rdkafka_sys as sys;
 use serde_json::{Value, json};
@@ -117,7 +118,7 @@ impl Roof {
             let value_len = Some(take_number(&mut rest)).filter(|len| *len != u32::MAX);
             let key = take(&mut rest, key_len);
             let value = value_len.map(|len| take(&mut rest, len as usize));
-            let partition = usize::try_from(partition_of(key, partitions)).expect("partitions count from 0");
+            let partition = usize::try_from(consistent(key, partitions)).expect("partitions count from 0");
             let lane = &mut lanes[topic * count + partition];
             lane.numbers.push(number);
             lane.messages.push(message(key, value));
@@ -287,21 +288,6 @@ fn message(key: &'static [u8], value: Option<&'static [u8]>) -> sys::rd_kafka_me
         key_len: key.len(),
         offset: 0,
         _private: null_mut(),
-    }
-}
-
-/// The connector's choice: librdkafka's `consistent`.
-pub fn partition_of(key: &[u8], partitions: i32) -> i32 {
-    // SAFETY: the function reads `key.len()` bytes of the key and none of the other pointers.
-    unsafe {
-        sys::rd_kafka_msg_partitioner_consistent(
-            null(),
-            key.as_ptr().cast(),
-            key.len(),
-            partitions,
-            null_mut(),
-            null_mut(),
-        )
     }
 }
 

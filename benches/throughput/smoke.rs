@@ -11,7 +11,7 @@ use crate::ours::{self, Frames};
 use crate::report::{self, Measured};
 use crate::scenario::Scenario;
 use crate::workload::{Documents, Message, Row, Workload, endpoint};
-use crate::{Bench, bytes, connect, produce, roof};
+use crate::{Bench, bytes, connect, roof};
 
 /// Both sides with every format and codec, and the report.
 pub fn run(bench: &Bench, args: &Args) {
@@ -85,7 +85,10 @@ struct Landed {
 
 impl Landed {
     fn new(message: &Message, row: &Row) -> Self {
-        Self { message: message.clone(), partition: produce::partition_of(&message.key, row.partitions) }
+        Self {
+            message: message.clone(),
+            partition: materialize_kafka::kafka::bench::consistent(&message.key, row.partitions),
+        }
     }
 }
 

@@ -25,6 +25,7 @@ mod outbox;
 mod partition;
 mod progress;
 mod settings;
+mod topics;
 mod transaction;
 
 #[cfg(test)]

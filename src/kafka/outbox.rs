@@ -17,14 +17,14 @@ use std::collections::HashMap;
 use std::ptr::{null, null_mut};
 use std::sync::Arc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rdkafka::ClientConfig;
 use rdkafka_sys as sys;
 use rdkafka_sys::rd_kafka_resp_err_t as Name;
 use tracing::{info, warn};
 
-use super::admin::{describe, is_unknown_topic, smallest_batch_limit};
+use super::admin::smallest_batch_limit;
 use super::chunks::Chunks;
 use super::client::{Client, Code, Detached, Kind, RawMessage, TopicHandle, c_name};
 use super::delivery;
@@ -33,6 +33,7 @@ use super::gather::{Gathering, Page};
 use super::ledger::{AckTracker, State, TopicName, tag};
 use super::partition::partition_of;
 use super::settings::{BATCH_BYTES, MESSAGE_MAX_BYTES, producer_settings, transactional};
+use super::topics::{batch_bytes_below, check_partitions, partitions_of};
 use super::transaction::{self, Transactions};
 use crate::config::EndpointConfig;
 use crate::encode::Buffer;
@@ -782,56 +783,6 @@ fn error_of(message: &sys::rd_kafka_message_t) -> Code {
     Code(unsafe { (*std::ptr::from_ref(message).cast::<RawMessage>()).err })
 }
 
-/// Records of one key must have an order, and be found.
-pub(super) fn check_partitions(topic: &str, partitions: i32) -> Result<(), Error> {
-    if partitions == 1 {
-        return Ok(());
-    }
-    Err(Error::Progress {
-        topic: topic.to_owned(),
-        reason: format!("it has {partitions} partitions, and must have one"),
-        remedy: "give another topic, which is created if it does not exist",
-    })
-}
-
-/// How many partitions each topic has, by one request for exactly these topics; again for a short while where one is
-/// unknown, because a topic that was just created may not have got round yet.
-fn partitions_of(client: &Client, brokers: &str, names: &[TopicName]) -> Result<Vec<i32>, Error> {
-    let topics: Vec<&str> = names.iter().map(|name| name.topic.as_str()).collect();
-    let patience = Instant::now() + GETS_ROUND_WITHIN;
-    loop {
-        let found = describe(client, brokers, &topics, OPEN_WITHIN)?;
-        let Some((name, code)) =
-            names.iter().zip(&found).find_map(|(name, f)| Some((name, *f.as_ref().err()?)))
-        else {
-            return Ok(found.into_iter().filter_map(Result::ok).collect());
-        };
-        let may_pass = is_unknown_topic(code)
-            || code.is(Name::RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE)
-            || code.is(Name::RD_KAFKA_RESP_ERR__PARTIAL);
-        if may_pass && Instant::now() < patience {
-            thread::sleep(Duration::from_millis(100));
-            continue;
-        }
-        let TopicName { topic, owner } = name.clone();
-        return Err(if is_unknown_topic(code) {
-            Error::MissingTopic { topic, owner }
-        } else {
-            let doing = "asking for its partitions".to_owned();
-            Error::Topic { topic, owner, doing, reason: code.text(), remedy: remedy(code.0) }
-        });
-    }
-}
-
-/// Largest batch that a topic with this `max.message.bytes` takes for certain.
-fn batch_bytes_below(max_message_bytes: usize) -> usize {
-    // librdkafka counts the whole request, but not what compression may add to data that does not compress. The brokers'
-    // default, 1,048,588, leaves room for the batch size that is usual.
-    (max_message_bytes - max_message_bytes / 22).max(1)
-}
-
-const OPEN_WITHIN: Duration = Duration::from_secs(10);
-pub(super) const GETS_ROUND_WITHIN: Duration = Duration::from_secs(2);
 /// The brokers may keep their limits to themselves; then their default is assumed.
 const LIMITS_WITHIN: Duration = Duration::from_secs(2);
 /// Long enough for librdkafka's threads to notice.
@@ -853,105 +804,4 @@ const LANE_BYTES: usize = 32 << 10;
 const LARGEST_MESSAGE: usize = MESSAGE_MAX_BYTES - 1024;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::kafka::mock::Cluster;
-    use crate::kafka::{Consumer, Start};
-
-    fn open(partitions: i32, adjust: impl Fn(&mut ClientConfig)) -> (Cluster, EndpointConfig, Outbox) {
-        let cluster = Cluster::new(2).unwrap();
-        cluster.create_topic("t", partitions).unwrap();
-        let brokers = cluster.bootstrap_servers();
-        let json = format!(r#"{{"bootstrap_servers":"{brokers}","message_format":"JSON"}}"#);
-        let config = EndpointConfig::parse(json.as_bytes()).unwrap();
-        let topics = vec![Topic { name: "t".into(), owner: "binding 0, collection c".into() }];
-        let outbox = Outbox::open_with(&config, topics, None, Box::new(|_| {}), adjust).unwrap();
-        (cluster, config, outbox)
-    }
-
-    fn send(outbox: &mut Outbox, key: &str, value: &[u8]) -> Result<(), Error> {
-        let (keys, buffer) = outbox.buffers()?;
-        keys.extend_from_slice(key.as_bytes());
-        buffer.put(value);
-        outbox.push(0, true)
-    }
-
-    #[test]
-    fn a_full_queue_waits_for_reports_and_keeps_the_order() {
-        let (_cluster, config, mut outbox) = open(2, |settings| {
-            settings.set("queue.buffering.max.messages", "10").set("linger.ms", "5");
-        });
-        for number in 0..300 {
-            send(&mut outbox, &(number % 4).to_string(), number.to_string().as_bytes()).unwrap();
-        }
-        assert_eq!(outbox.entries.len(), 300, "one batch, thirty times what the queue holds");
-        assert_eq!(outbox.commit().unwrap().messages, 300);
-        let mut consumer = Consumer::open(&config, &["t".to_owned()], Start::Beginning).unwrap();
-        let (mut last, mut silences) = ([-1; 4], 0);
-        for _ in 0..300 {
-            let record = loop {
-                if let Some(record) = consumer.poll(Duration::from_secs(1)).unwrap() {
-                    break record;
-                }
-                silences += 1;
-                assert!(silences < 20, "messages are missing");
-            };
-            let number: i32 = String::from_utf8(record.value.unwrap()).unwrap().parse().unwrap();
-            let key = usize::try_from(number % 4).unwrap();
-            assert!(last[key] < number, "{number} came after {}", last[key]);
-            last[key] = number;
-        }
-    }
-
-    #[test]
-    fn a_message_beyond_the_clients_limit_is_refused_with_its_key() {
-        let (_cluster, _, mut outbox) = open(1, |_| {});
-        outbox.limits.message = 100;
-        send(&mut outbox, "k", &[b'v'; 99]).unwrap();
-        let error = send(&mut outbox, r#"{"id":7}"#, &[b'v'; 93]).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "topic \"t\" (binding 0, collection c): a message of 101 bytes (key {\"id\":7}) is larger than the 100 \
-             bytes that the client can send; leave large fields out of the field selection"
-        );
-        assert_eq!(outbox.commit(), Err(error));
-    }
-
-    #[test]
-    fn what_librdkafka_itself_refuses_is_an_error_with_the_key() {
-        let (_cluster, _, mut outbox) = open(1, |settings| {
-            settings.set("message.max.bytes", "1000000").set("batch.size", "1000");
-        });
-        send(&mut outbox, "k", &vec![b'v'; 1_000_000]).and_then(|()| outbox.hand_over()).unwrap_err();
-        let error = outbox.commit().unwrap_err().to_string();
-        assert!(
-            error.starts_with(
-                "topic \"t\" (binding 0, collection c): a message of 1000001 bytes (key k) was not delivered to \
-                 partition 0: Broker: Message size too large (MSG_SIZE_TOO_LARGE); raise max.message.bytes"
-            ),
-            "{error}"
-        );
-    }
-
-    #[test]
-    fn messages_do_not_linger_while_others_wait_for_room() {
-        let (_cluster, _, mut outbox) = open(4, |settings| {
-            settings.set("linger.ms", "60000");
-        });
-        outbox.limits.in_flight_messages = 100;
-        outbox.limits.batch_messages = 10;
-        let start = Instant::now();
-        for number in 0..1000 {
-            send(&mut outbox, &number.to_string(), b"v").unwrap();
-        }
-        outbox.commit().unwrap();
-        assert!(start.elapsed() < Duration::from_secs(20), "took {:?}", start.elapsed());
-    }
-
-    #[test]
-    fn a_batch_stays_below_what_the_topics_take() {
-        assert!(batch_bytes_below(1_048_588) >= BATCH_BYTES, "the default needs no second client");
-        assert_eq!(batch_bytes_below(100_000), 95_455);
-        assert_eq!(batch_bytes_below(0), 1);
-    }
-}
+mod tests;

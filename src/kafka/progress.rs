@@ -17,8 +17,8 @@ use super::admin::{Question, create_error, created_topics, describe, is_unknown_
 use super::client::{Detached, Kind};
 use super::consumer::{Consumer, Read, Record, Start};
 use super::error::{Error, remedy};
-use super::outbox::{GETS_ROUND_WITHIN, check_partitions};
 use super::settings::client_settings;
+use super::topics::{GETS_ROUND_WITHIN, check_partitions};
 use crate::config::EndpointConfig;
 
 /// Creates the configuration's progress topic, unless it is there, and says whether it did. One that is there is checked.
