@@ -12,11 +12,10 @@ use rdkafka_sys as sys;
 use rdkafka_sys::rd_kafka_resp_err_t as Name;
 use tracing::{debug, error, info, warn};
 
-use super::admin::{ask_topics, described_topics, smallest_batch_limit};
+use super::admin::{ask_topics, described_topics};
 use super::client::{Client, Code, Content, Event, Report};
 use super::error::{Error, remedy, shown};
 use super::ledger::{AckTracker, Reports, untag};
-use super::settings::MESSAGE_MAX_BYTES;
 
 /// Starts the thread of a client. It ends when the ledger is closing. `topics` are those of the ledger, in its order.
 pub(super) fn start(client: Arc<Client>, ledger: Arc<AckTracker>, topics: Vec<String>) -> Result<(), Error> {
@@ -189,16 +188,10 @@ fn refused(
     }
     let (_, topic) = untag(report.tag());
     let name = ledger.name(topic as usize);
-    let mut reason = match report.words() {
+    let reason = match report.words() {
         Some(words) => format!("{}: {words}", code.text()),
         None => code.text(),
     };
-    if code.is(Name::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE)
-        && let Some(limit) = smallest_batch_limit(client, ledger.brokers(), &[&name.topic], LIMITS_WITHIN)
-    {
-        let ours = MESSAGE_MAX_BYTES;
-        reason += &format!("; the topic's max.message.bytes is {limit}, this client's own limit {ours}");
-    }
     Error::Refused {
         topic: name.topic,
         owner: name.owner,
@@ -274,8 +267,6 @@ const LOGS_A_STRETCH: u32 = 20;
 
 /// How often to ask whether topics have grown.
 const ASK_EVERY: Duration = Duration::from_secs(30);
-/// How long to ask a topic for its limit, to tell it.
-const LIMITS_WITHIN: Duration = Duration::from_secs(2);
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
 /// How long purged messages may take to come back before the client is taken down without them.

@@ -264,11 +264,6 @@ impl AckTracker {
         })
     }
 
-    /// Addresses of the brokers, for errors.
-    pub(super) fn brokers(&self) -> &str {
-        &self.brokers
-    }
-
     /// How long a wait without progress may be.
     pub(super) fn stall_timeout(&self) -> Duration {
         self.stall_timeout
