@@ -3,7 +3,7 @@
 //! Stores of many partitions come mixed. librdkafka's threads read the values of one partition at a time, long after
 //! they were written and by way of another core's cache: where each lies alone, each is waited for. So a small
 //! value is copied once more while it is still in this core's cache, to stand right behind the one before it of its
-//! partition. For 128 bytes that takes a fifth off the CPU of the whole process (DESIGN.md, "The hot path").
+//! partition. For 128 bytes that takes a fifth off the CPU of the whole process (`benches/README.md`, "What was tried").
 //!
 //! ```text
 //! open chunk  |a1|b1|a2|c1|b2|a3|...     as written; used again at once if nothing of it is lent
