@@ -188,6 +188,7 @@ macro_rules! options {
     ) => {
         $(#[doc = $doc])+
         #[derive($($derive),+)]
+        #[allow(rustdoc::bare_urls, reason = "the doc comments are plain text for users")]
         pub struct $name {
             $( $(#[doc = $field_doc])+ pub $field: $type, )*
             $($( $(#[doc = $flat_doc])+ pub $flat: $flat_type, )+)?
@@ -248,6 +249,7 @@ macro_rules! options {
     ) => {
         $(#[doc = $doc])+
         #[derive($($derive),+)]
+        #[allow(rustdoc::bare_urls, reason = "the doc comments are plain text for users")]
         pub enum $name {
             $(
                 $(#[doc = $variant_doc])+
