@@ -299,6 +299,20 @@ fn signals_end_a_session_at_once() {
     }
 }
 
+/// Whoever has had an answer has a connector that knows what to do with a signal.
+#[test]
+fn a_signal_right_after_the_first_answer_ends_as_any_other() {
+    for _ in 0..10 {
+        let mut connector = Connector::start(Codec::Proto);
+        connector.spec();
+        let sent = Command::new("kill").args(["-s", "TERM", &connector.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+        let ended = connector.wait();
+        assert_eq!(ended.status, Some(143), "{}", ended.stderr);
+        assert!(ended.message().starts_with("stopped by SIGTERM"), "{}", ended.stderr);
+    }
+}
+
 #[test]
 fn a_closed_stdout_is_an_error() {
     let session = Session::start();

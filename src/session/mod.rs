@@ -63,13 +63,19 @@ enum End {
 }
 
 fn supervise() -> anyhow::Result<End> {
-    let codec = Codec::from_env()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .thread_name("requests")
         .enable_all()
         .build()
         .context("starting the runtime for requests")?;
+    // Before anything else: until then a signal ends the process by itself, without a line that says so.
+    let (mut terminate, mut interrupt) = {
+        let _entered = runtime.enter();
+        let of = |kind| signal(kind).context("waiting for signals");
+        (of(SignalKind::terminate())?, of(SignalKind::interrupt())?)
+    };
+    let codec = Codec::from_env()?;
     let (ends, mut ended) = mpsc::unbounded_channel();
 
     let mut surroundings = Surroundings {
@@ -95,19 +101,17 @@ fn supervise() -> anyhow::Result<End> {
         .context("starting the session's thread")?;
 
     let end = runtime.block_on(async {
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        anyhow::Ok(tokio::select! {
+        tokio::select! {
             end = ended.recv() => end.unwrap_or_else(|| {
                 End::Session(Err(anyhow!("the session's thread ended without a result: an internal error")))
             }),
             _ = terminate.recv() => End::Signal("SIGTERM", 143),
             _ = interrupt.recv() => End::Signal("SIGINT", 130),
-        })
+        }
     });
     // Requests that are still under way have nobody who waits for them.
     runtime.shutdown_background();
-    end.context("waiting for signals")
+    Ok(end)
 }
 
 /// Asks for a pipe that holds more than the usual 64 KiB, so that either side does more between two switches.
