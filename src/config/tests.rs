@@ -241,6 +241,14 @@ fn incomplete_credentials_say_what_is_missing() {
             r#"{"auth_type":"user_password","mechanism":"PLAIN","username":"u","pasword":"p"}"#,
             "/credentials/password is missing; give the SASL user's password",
         ),
+        (
+            r#"{"auth_type":"user_password","mechanism":"PLAIN","username":"u\u0000","password":"p"}"#,
+            r#"/credentials/username is "***": it has a NUL character, which Kafka's client would take for its end: remove it"#,
+        ),
+        (
+            r#"{"auth_type":"user_password","mechanism":"PLAIN","username":"u","password":"p\u0000q"}"#,
+            r#"/credentials/password is "***": it has a NUL character, which Kafka's client would take for its end: remove it"#,
+        ),
     ] {
         assert_eq!(
             refusal(&format!(r#"{{"credentials":{members}}}"#)),

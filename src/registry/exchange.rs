@@ -6,6 +6,8 @@ use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use jiff::Timestamp;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use reqwest::{Method, Response, StatusCode, redirect};
@@ -185,7 +187,7 @@ impl Exchange {
                 doing: call.doing.clone(),
                 endpoint: self.endpoint.to_string(),
                 status: status.as_u16(),
-                location: location(&response),
+                location: self.said(location(&response).as_bytes()),
             }));
         }
         let after = retry_after(&response);
@@ -197,7 +199,7 @@ impl Exchange {
         let answer: Option<Value> = serde_json::from_slice(&text).ok();
         if status.is_success() {
             return answer.ok_or_else(|| {
-                let problem = format!("is not JSON: {:?}", beginning(&text));
+                let problem = format!("is not JSON: {:?}", self.said(&text));
                 Failure::last(self.unreadable(call, &problem))
             });
         }
@@ -212,11 +214,28 @@ impl Exchange {
                 endpoint: self.endpoint.to_string(),
                 status: status.as_u16(),
                 code: member("error_code").and_then(Value::as_i64),
-                message: message.map_or_else(|| beginning(&text), |message| beginning(message.as_bytes())),
+                message: self.said(message.map_or(&text[..], str::as_bytes)),
                 login: self.login.is_some(),
                 attempts: attempt,
             },
         })
+    }
+
+    /// The beginning of a text of the other side, without our login: there are servers and proxies whose errors repeat
+    /// the request that they are about.
+    fn said(&self, text: &[u8]) -> String {
+        let mut text = String::from_utf8_lossy(text).into_owned();
+        if let Some((username, Some(password))) = &self.login {
+            let password = password.expose();
+            let header = BASE64.encode(format!("{username}:{password}"));
+            let json = Value::from(password).to_string();
+            for secret in [&header, json.trim_matches('"'), password] {
+                if !secret.is_empty() {
+                    text = text.replace(secret, "***");
+                }
+            }
+        }
+        beginning(text.as_bytes())
     }
 
     /// The base address, followed by these segments, each percent-encoded.
@@ -305,7 +324,7 @@ fn location(response: &Response) -> String {
     // Fails only for addresses that cannot have a login.
     let _ = url.set_username("");
     let _ = url.set_password(None);
-    beginning(url.as_str().as_bytes())
+    url.into()
 }
 
 fn retry_after(response: &Response) -> Option<Duration> {
