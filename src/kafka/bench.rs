@@ -66,7 +66,7 @@ impl Ledger {
 
     /// Enters messages as handed over.
     pub fn produce(&self, messages: u32, key_bytes: usize) {
-        self.tracker.produce([(0, messages)], key_bytes);
+        self.tracker.produce([(0, messages)], key_bytes, 0);
     }
 
     /// Enters an event of delivery reports, by their messages' tags.

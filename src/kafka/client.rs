@@ -42,8 +42,9 @@ unsafe impl Sync for Client {}
 impl Client {
     /// Starts a client whose delivery reports, errors and logs come as events of its main queue.
     pub(super) fn new(kind: Kind, settings: &ClientConfig) -> Result<Self, Error> {
-        let conf =
-            settings.create_native_config().map_err(|error| Error::Client { reason: reason(&error) })?;
+        let conf = settings
+            .create_native_config()
+            .map_err(|error| Error::Client { reason: reason(settings, &error) })?;
         let kind = match kind {
             Kind::Producer => sys::rd_kafka_type_t::RD_KAFKA_PRODUCER,
             Kind::Consumer => sys::rd_kafka_type_t::RD_KAFKA_CONSUMER,
@@ -480,13 +481,18 @@ pub(super) fn millis(time: Duration) -> c_int {
 }
 
 /// Why a setting was refused, without its value: it may be a password.
-fn reason(error: &KafkaError) -> String {
+fn reason(settings: &ClientConfig, error: &KafkaError) -> String {
     match error {
         KafkaError::ClientConfig(_, text, name, _) if name != "sasl.password" => {
             format!("setting {name} was refused: {text}")
         }
         KafkaError::ClientConfig(_, _, name, _) => format!("setting {name} was refused"),
-        _ => "a setting has a nul byte in its value".to_owned(),
+        _ => {
+            let has_nul = |name: &&str| settings.get(name).is_some_and(|value| value.contains('\0'));
+            let names = settings.config_map();
+            let name = names.keys().copied().find(has_nul).unwrap_or("of no name");
+            format!("setting {name} has a NUL character in its value")
+        }
     }
 }
 

@@ -186,8 +186,8 @@ pub enum Error {
     /// Messages are due, and nothing was acknowledged for the stall time-out.
     #[error(
         "no message was acknowledged for {} while {due} are due ({topics}) at the brokers {brokers}; last error: {last}; \
-         check that the brokers run and that enough replicas are in sync, or raise advanced.stall_timeout",
-        seconds(*.waited)
+         check that the brokers run and that enough replicas are in sync, or raise advanced.stall_timeout{}",
+        seconds(*.waited), hung_up_on(*.large)
     )]
     Stalled {
         /// The stall time-out.
@@ -200,6 +200,8 @@ pub enum Error {
         brokers: String,
         /// librdkafka's last error.
         last: String,
+        /// Bytes of the largest message, where it is so large that the brokers may refuse the request as a whole.
+        large: Option<usize>,
     },
     /// Reading a topic back failed.
     #[error("reading topic \"{topic}\": {reason}; {remedy}")]
@@ -373,6 +375,16 @@ pub(super) fn shown(key: &[u8]) -> String {
             shown
         }
     }
+}
+
+/// Brokers answer a request above their limit by closing the connection, and librdkafka sends it again for ever.
+fn hung_up_on(large: Option<usize>) -> String {
+    large.map_or_else(String::new, |bytes| {
+        format!(
+            "; the largest message was of {bytes} bytes: brokers close the connection, without a word, on a request above \
+             their socket.request.max.bytes"
+        )
+    })
 }
 
 const SHOWN_CHARS: usize = 200;

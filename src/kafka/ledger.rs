@@ -13,6 +13,7 @@ use rdkafka_sys::rd_kafka_resp_err_t as Name;
 use super::chunks::Chunks;
 use super::client::Code;
 use super::error::{Error, FATAL_REMEDY, remedy};
+use super::settings::BATCH_BYTES;
 
 /// Counts of messages produced and acknowledged, and the first failure.
 pub struct AckTracker {
@@ -41,6 +42,8 @@ pub(super) struct State {
     /// Messages without a report, by topic, and in all.
     due: Vec<u64>,
     all_due: u64,
+    /// Bytes of the largest message since none was due.
+    largest: usize,
     /// Events of reports that librdkafka has got back, and with them room in its queue.
     pub(super) returned: u64,
     pub(super) chunks: Chunks,
@@ -116,6 +119,7 @@ impl AckTracker {
             acknowledged: 0,
             due: vec![0; names.len()],
             all_due: 0,
+            largest: 0,
             returned: 0,
             chunks,
             failure: None,
@@ -176,14 +180,21 @@ impl AckTracker {
         (self.stall_timeout / 8).clamp(Duration::from_millis(10), Duration::from_millis(500))
     }
 
-    /// Enters messages that are about to be handed over, by topic, with the bytes of their keys: their reports may
-    /// come before the call returns.
-    pub(super) fn produce(&self, counts: impl IntoIterator<Item = (usize, u32)>, keys: usize) {
+    /// Enters messages that are about to be handed over, by topic, with the bytes of their keys and of the largest
+    /// of them: their reports may come before the call returns.
+    pub(super) fn produce(
+        &self,
+        counts: impl IntoIterator<Item = (usize, u32)>,
+        keys: usize,
+        largest: usize,
+    ) {
         let mut state = self.lock();
         if state.produced == state.acknowledged {
             state.idle = Duration::ZERO;
             state.ticked = Instant::now();
+            state.largest = 0;
         }
+        state.largest = state.largest.max(largest);
         for (topic, count) in counts {
             state.produced += u64::from(count);
             state.due[topic] += u64::from(count);
@@ -403,6 +414,7 @@ impl AckTracker {
             topics: named.join("; "),
             brokers: self.brokers.clone(),
             last: state.last_error.clone().unwrap_or_else(|| "none".to_owned()),
+            large: (state.largest > BATCH_BYTES).then_some(state.largest),
         }
     }
 }

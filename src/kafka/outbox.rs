@@ -83,6 +83,8 @@ pub struct Outbox {
     /// Lanes with entries in this batch, in the order of their first ones.
     touched: Vec<(u32, i32)>,
     batch_bytes: usize,
+    /// Bytes of key and value of the batch's largest message.
+    largest: usize,
     /// Bytes of values of the batch that will be copied to a page.
     small_bytes: usize,
     scratch: Vec<sys::rd_kafka_message_t>,
@@ -293,6 +295,7 @@ impl Outbox {
             entries: Vec::with_capacity(limits.batch_messages),
             touched: Vec::new(),
             batch_bytes: 0,
+            largest: 0,
             small_bytes: 0,
             scratch: Vec::new(),
             limits,
@@ -378,6 +381,7 @@ impl Outbox {
         self.expected = value.len().max(self.expected - self.expected / 16).min(self.limits.chunk / 8);
         self.chunk_messages += 1;
         self.batch_bytes += bytes;
+        self.largest = self.largest.max(bytes);
         if value.len() <= self.limits.gathered {
             self.small_bytes += value.len();
         }
@@ -435,7 +439,7 @@ impl Outbox {
             let lanes = &topics[place as usize].lanes;
             (place as usize, lanes[usize::try_from(partition).expect("partitions count from 0")].count)
         });
-        self.ledger.produce(counts, keys);
+        self.ledger.produce(counts, keys, self.largest);
         for lane in 0..self.touched.len() {
             let (place, partition) = self.touched[lane];
             self.hand_over_lane(place as usize, partition)?;
@@ -452,6 +456,7 @@ impl Outbox {
         self.keys.drain(..self.key_mark);
         self.key_mark = 0;
         self.batch_bytes = 0;
+        self.largest = 0;
         Ok(())
     }
 

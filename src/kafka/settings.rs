@@ -65,6 +65,9 @@ pub fn producer_settings(config: &EndpointConfig, batch_bytes: usize) -> ClientC
         .set("queue.buffering.max.messages", "0")
         .set("queue.buffering.max.kbytes", i32::MAX.to_string())
         .set("compression.type", config.compression.as_str())
+        // topic.metadata.propagation.max.ms stays at 30 s, though a topic that is deleted within so long from the
+        // session's start is reported only then. Less would end a session by the word of one broker that has not
+        // yet heard of a topic that Apply has just made.
         // New partitions of a grown topic are asked for by the outbox; this finds moved leaders.
         .set("topic.metadata.refresh.interval.ms", "60000");
     settings

@@ -404,11 +404,35 @@ fn a_stall_ends_commit_and_idle_session_alike() {
 fn a_stall_tells_of_connections_that_are_closed_again_and_again() {
     let (cluster, mut config) = cluster(&[("t", 1)]);
     config.advanced.stall_timeout = Duration::from_millis(1500);
-    let mut outbox = open(&config, &["t"]);
-    cluster.request_errors(Request::Produce, &[Fault::Disconnect; 1000]);
-    send(&mut outbox, 0, "k", Some(b"v")).unwrap();
-    let error = outbox.commit().unwrap_err().to_string();
-    assert!(error.contains("; last error: 127.0.0.1:") && error.contains("Disconnected"), "{error}");
+    for (length, told) in [
+        (1, "advanced.stall_timeout"),
+        (
+            1_200_000,
+            "advanced.stall_timeout; the largest message was of 1200001 bytes: brokers close the connection, without a \
+             word, on a request above their socket.request.max.bytes",
+        ),
+    ] {
+        let mut outbox = open(&config, &["t"]);
+        // What was acknowledged is not to blame.
+        send(&mut outbox, 0, "k", Some(&vec![b'v'; 2_000_000])).unwrap();
+        outbox.commit().unwrap();
+        cluster.request_errors(Request::Produce, &[Fault::Disconnect; 1000]);
+        send(&mut outbox, 0, "k", Some(&vec![b'v'; length])).unwrap();
+        send(&mut outbox, 0, "k", Some(b"v")).unwrap();
+        let error = outbox.commit().unwrap_err().to_string();
+        assert!(error.contains("; last error: 127.0.0.1:") && error.contains("Disconnected"), "{error}");
+        assert!(error.ends_with(told), "{error}");
+        drop(outbox);
+        cluster.clear_request_errors(Request::Produce);
+    }
+}
+
+#[test]
+fn a_setting_with_a_nul_character_is_named_without_its_value() {
+    let mut settings = client_settings(&config("b:9092"));
+    settings.set("sasl.password", "hunter\02");
+    let error = client::Client::new(client::Kind::Producer, &settings).err().unwrap().to_string();
+    assert_eq!(error, "starting the Kafka client: setting sasl.password has a NUL character in its value");
 }
 
 #[test]
