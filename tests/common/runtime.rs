@@ -98,13 +98,18 @@ impl Connector {
         self.requests.as_mut().expect("stdin is open").send(&request.into())
     }
 
-    /// Sends bytes as they are.
+    /// Sends bytes as they are, to a connector that may have ended: that is what tests of bad input are about.
     pub fn write(&mut self, bytes: &[u8]) {
+        let _ended = self.try_write(bytes);
+    }
+
+    /// Sends bytes as they are.
+    pub fn try_write(&mut self, bytes: &[u8]) -> std::io::Result<()> {
         let requests = self.requests.take().expect("stdin is open");
         let mut stdin = requests.into_inner().expect("nothing was pending");
-        // It may have ended already, which is what tests of bad input are about.
-        let _ended = stdin.write_all(bytes).and_then(|()| stdin.flush());
+        let written = stdin.write_all(bytes).and_then(|()| stdin.flush());
         self.requests = Some(RequestWriter::new(stdin, self.codec));
+        written
     }
 
     /// The next response.
