@@ -203,6 +203,12 @@ impl Connector {
         self.wait()
     }
 
+    /// SIGKILL.
+    pub fn kill(mut self) {
+        self.child.kill().expect("a child can be killed");
+        self.child.wait().expect("waiting for the connector");
+    }
+
     /// Waits for the end without closing stdin.
     pub fn wait(mut self) -> Ended {
         let status = self.child.wait().expect("waiting for the connector");
