@@ -430,7 +430,7 @@ fn a_stall_tells_of_connections_that_are_closed_again_and_again() {
 #[test]
 fn a_setting_with_a_nul_character_is_named_without_its_value() {
     let mut settings = client_settings(&config("b:9092"));
-    settings.set("sasl.password", "hunter\02");
+    settings.set("sasl.password", "hunter\0two");
     let error = client::Client::new(client::Kind::Producer, &settings).err().unwrap().to_string();
     assert_eq!(error, "starting the Kafka client: setting sasl.password has a NUL character in its value");
 }
