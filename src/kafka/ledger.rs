@@ -4,6 +4,7 @@
 //! The condition variable is notified under its mutex. A wait ends with progress, with the first failure, or as a
 //! stall: when messages are due and no report has come for the stall time-out.
 
+use std::fmt::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -12,7 +13,8 @@ use rdkafka_sys::rd_kafka_resp_err_t as Name;
 
 use super::chunks::Chunks;
 use super::client::Code;
-use super::error::{Error, FATAL_REMEDY, remedy};
+use super::error::{Error, FATAL_REMEDY, remedy, shown};
+use super::settings::LARGEST_MESSAGE;
 
 /// Counts of messages produced and acknowledged, and the first failure.
 pub struct AckTracker {
@@ -28,11 +30,13 @@ pub struct AckTracker {
     transactional: Option<(String, Duration)>,
 }
 
-/// How errors name a topic.
+/// How errors name a topic, and what they tell of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct TopicName {
     pub(super) topic: String,
     pub(super) owner: String,
+    /// The topic's setting when the session opened, where the brokers tell: an error that needs it cannot wait for them.
+    pub(super) max_message_bytes: Option<usize>,
 }
 
 pub(super) struct State {
@@ -168,7 +172,11 @@ impl AckTracker {
     }
 
     pub(super) fn name(&self, topic: usize) -> TopicName {
-        self.names.get(topic).cloned().unwrap_or_else(|| TopicName { topic: "?".into(), owner: "?".into() })
+        self.names.get(topic).cloned().unwrap_or_else(|| TopicName {
+            topic: "?".into(),
+            owner: "?".into(),
+            max_message_bytes: None,
+        })
     }
 
     /// How often the delivery thread should look for a stall.
@@ -237,6 +245,43 @@ impl AckTracker {
                 }
             }
             _ => Error::Fatal { reason, remedy: fatal_remedy(code) },
+        }
+    }
+
+    /// The error for a message, of this key and so many bytes, that the brokers or librdkafka refused; `words` are what
+    /// they said beside the code.
+    pub(super) fn refused(
+        &self,
+        topic: usize,
+        partition: i32,
+        (key, bytes): (&[u8], usize),
+        code: Code,
+        words: Option<String>,
+    ) -> Error {
+        let TopicName { topic, owner, max_message_bytes } = self.name(topic);
+        let mut reason = code.text();
+        if let Some(words) = words {
+            let _ = write!(reason, ": {words}");
+        }
+        if code.is(Name::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE) {
+            let _ = match max_message_bytes {
+                Some(limit) => write!(
+                    reason,
+                    "; max.message.bytes of the topic, which is for what compression leaves, was {limit} when the session \
+                     opened, and"
+                ),
+                None => write!(reason, "; the brokers do not tell max.message.bytes of the topic, and"),
+            };
+            let _ = write!(reason, " the client itself can send {LARGEST_MESSAGE}");
+        }
+        Error::Refused {
+            topic,
+            owner,
+            key: shown(key).into(),
+            bytes,
+            partition,
+            reason: reason.into(),
+            remedy: remedy(code.0),
         }
     }
 
@@ -469,5 +514,42 @@ mod tests {
         }
         assert_eq!(reports.runs, [(0, 2), (7, 1), (0, 1)]);
         assert_eq!((reports.delivered, reports.keys), (3, 40));
+    }
+
+    #[test]
+    fn a_message_that_is_too_large_is_told_with_both_limits() {
+        let told = |max_message_bytes, code: Name, words: Option<&str>| {
+            let names = vec![TopicName { topic: "t".into(), owner: "binding 0".into(), max_message_bytes }];
+            let chunks = Chunks::new(1 << 10, 1 << 20);
+            let (brokers, timeout) = (String::new(), Duration::from_secs(1));
+            let ledger = AckTracker::new(names, brokers, timeout, chunks, Box::new(|_| {}));
+            let code = Code(code as i32);
+            ledger.refused(0, 3, (br#"{"id":7}"#, 1_200_000), code, words.map(str::to_owned)).to_string()
+        };
+        let too_large = Name::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE;
+        let begin = "topic \"t\" (binding 0): a message of 1200000 bytes (key {\"id\":7}) was not delivered to partition 3: ";
+        let end = "; raise max.message.bytes of the topic, or leave large fields out of the field selection";
+        assert_eq!(
+            told(Some(1_048_588), too_large, None),
+            format!(
+                "{begin}Broker: Message size too large (MSG_SIZE_TOO_LARGE); max.message.bytes of the topic, which is for \
+                 what compression leaves, was 1048588 when the session opened, and the client itself can send \
+                 999998976{end}"
+            )
+        );
+        assert_eq!(
+            told(None, too_large, None),
+            format!(
+                "{begin}Broker: Message size too large (MSG_SIZE_TOO_LARGE); the brokers do not tell max.message.bytes of \
+                 the topic, and the client itself can send 999998976{end}"
+            )
+        );
+        let other = told(Some(1_048_588), Name::RD_KAFKA_RESP_ERR_INVALID_RECORD, Some("no key"));
+        assert!(
+            other.starts_with(&format!(
+                "{begin}Broker: Broker failed to validate record (INVALID_RECORD): no key; "
+            )),
+            "{other}"
+        );
     }
 }
