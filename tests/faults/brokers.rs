@@ -118,6 +118,13 @@ impl Brokers {
         node(metadata.topics()[0].partitions()[partition].leader())
     }
 
+    /// The node that coordinates the transactions of an id.
+    pub fn coordinator(&self, id: &str) -> u8 {
+        // The partition by Java's hash of the id; `tests/services/kafka` makes three of them.
+        let hash = id.bytes().fold(0_i32, |hash, byte| hash.wrapping_mul(31).wrapping_add(i32::from(byte)));
+        self.leader("__transaction_state", usize::try_from(hash.unsigned_abs() % 3).expect("below 3"))
+    }
+
     /// The node that is the active controller, which clients are not told.
     pub fn controller(&self) -> u8 {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/services/kafka");
@@ -160,8 +167,30 @@ pub fn config(brokers: &str, replicas: u8) -> Value {
 
 /// With another stall time-out.
 pub fn stall(mut config: Value, timeout: &str) -> Value {
-    config["advanced"] = json!({"stall_timeout": timeout});
+    config["advanced"]["stall_timeout"] = json!(timeout);
     config
+}
+
+/// To deliver exactly once, with a progress topic of its own.
+pub fn exactly_once(mut config: Value) -> Value {
+    config["advanced"]["delivery"] = json!("exactly_once");
+    config["advanced"]["progress_topic"] = json!(unique("progress"));
+    config
+}
+
+/// With several producers.
+pub fn producers(mut config: Value, count: u32) -> Value {
+    config["advanced"]["producers"] = json!(count);
+    config
+}
+
+/// By all the ways to deliver, with their names: what the brokers go through must be the same to all of them.
+pub fn each_way(config: &Value) -> [(&'static str, Value); 3] {
+    [
+        ("at least once", config.clone()),
+        ("exactly once", exactly_once(config.clone())),
+        ("three producers", producers(config.clone(), 3)),
+    ]
 }
 
 /// A topic's name that no other test and no other run has.
