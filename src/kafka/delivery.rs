@@ -173,13 +173,8 @@ fn refused(
     report: &Report<'_>,
     code: Code,
 ) -> Error {
-    // What ends the producer is known to it before the batch is reported that it came with.
-    if let Some((fatal, text)) = client.fatal()
-        && (code == fatal
-            || code.is(Name::RD_KAFKA_RESP_ERR__FATAL)
-            || code.is(Name::RD_KAFKA_RESP_ERR__PURGE_QUEUE))
-    {
-        return ledger.fatal(fatal, &text);
+    if let Some(ended) = ledger.ended(code, client.fatal()) {
+        return ended;
     }
     if let Some(fenced) = ledger.fenced(code) {
         return fenced;

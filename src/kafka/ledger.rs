@@ -285,6 +285,16 @@ impl AckTracker {
         }
     }
 
+    /// The failure of the producer as a whole, `fatal`, if that is what a report of delivery tells by its code. The producer
+    /// knows of it before it reports the batch that it came with; its own event may come behind that.
+    pub(super) fn ended(&self, code: Code, fatal: Option<(Code, String)>) -> Option<Error> {
+        let (fatal, text) = fatal?;
+        let tells = code == fatal
+            || code.is(Name::RD_KAFKA_RESP_ERR__FATAL)
+            || code.is(Name::RD_KAFKA_RESP_ERR__PURGE_QUEUE);
+        tells.then(|| self.fatal(fatal, &text))
+    }
+
     /// The failure by which a report of delivery says that the producer as a whole is fenced, if it does.
     pub(super) fn fenced(&self, code: Code) -> Option<Error> {
         (self.transactional.is_some() && is_fenced(code))
@@ -516,13 +526,42 @@ mod tests {
         assert_eq!((reports.delivered, reports.keys), (3, 40));
     }
 
+    fn ledger(max_message_bytes: Option<usize>) -> AckTracker {
+        let names = vec![TopicName { topic: "t".into(), owner: "binding 0".into(), max_message_bytes }];
+        let chunks = Chunks::new(1 << 10, 1 << 20);
+        AckTracker::new(names, String::new(), Duration::from_secs(1), chunks, Box::new(|_| {}))
+    }
+
+    #[test]
+    fn the_end_of_the_producer_is_told_as_that_whatever_comes_first() {
+        let ledger = ledger(None);
+        let code = |name: Name| Code(name as i32);
+        let out_of_order = code(Name::RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER);
+        let fatal = || Some((out_of_order, "a hole".to_owned()));
+        for told in
+            [out_of_order, code(Name::RD_KAFKA_RESP_ERR__FATAL), code(Name::RD_KAFKA_RESP_ERR__PURGE_QUEUE)]
+        {
+            assert_eq!(
+                ledger.ended(told, fatal()).map(|error| error.to_string()).as_deref(),
+                Some(
+                    "the producer cannot go on: Broker: Broker received an out of order sequence number \
+                     (OUT_OF_ORDER_SEQUENCE_NUMBER): a hole; restart the task: what was not committed is sent again; if \
+                     it comes back, see the brokers' logs"
+                )
+            );
+        }
+        assert_eq!(
+            ledger.ended(code(Name::RD_KAFKA_RESP_ERR_INVALID_RECORD), fatal()),
+            None,
+            "its own reason"
+        );
+        assert_eq!(ledger.ended(code(Name::RD_KAFKA_RESP_ERR__PURGE_QUEUE), None), None);
+    }
+
     #[test]
     fn a_message_that_is_too_large_is_told_with_both_limits() {
         let told = |max_message_bytes, code: Name, words: Option<&str>| {
-            let names = vec![TopicName { topic: "t".into(), owner: "binding 0".into(), max_message_bytes }];
-            let chunks = Chunks::new(1 << 10, 1 << 20);
-            let (brokers, timeout) = (String::new(), Duration::from_secs(1));
-            let ledger = AckTracker::new(names, brokers, timeout, chunks, Box::new(|_| {}));
+            let ledger = ledger(max_message_bytes);
             let code = Code(code as i32);
             ledger.refused(0, 3, (br#"{"id":7}"#, 1_200_000), code, words.map(str::to_owned)).to_string()
         };

@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::producer::{BaseProducer, Producer as _};
 use serde_json::{Value, json};
 
@@ -116,6 +117,16 @@ impl Brokers {
             ClientConfig::new().set("bootstrap.servers", self.direct()).create().unwrap();
         let metadata = producer.client().fetch_metadata(Some(topic), Duration::from_secs(10)).unwrap();
         node(metadata.topics()[0].partitions()[partition].leader())
+    }
+
+    /// Behind the last message of a topic's only partition, whether or not its transaction is decided.
+    pub fn end(&self, topic: &str) -> i64 {
+        let consumer: BaseConsumer = ClientConfig::new()
+            .set("bootstrap.servers", self.direct())
+            .set("isolation.level", "read_uncommitted")
+            .create()
+            .unwrap();
+        consumer.fetch_watermarks(topic, 0, Duration::from_secs(10)).unwrap().1
     }
 
     /// The node that coordinates the transactions of an id.

@@ -77,9 +77,9 @@ fn ill_while_transactions_go_to_three_brokers() {
     for round in 1..=6 {
         flow.begin(LARGE.keys).unwrap();
         if round % 2 == 0 {
-            brokers.network.lose_next_answer()
+            brokers.network.lose_next_answer();
         } else {
-            brokers.network.reset_next_request()
+            brokers.network.reset_next_request();
         }
         flow.store(LARGE.keys)
             .and_then(|()| flow.start_commit())
