@@ -131,33 +131,45 @@ fn restarted_during_a_commit() {
     flow.close_and_count(brokers.direct()).assert_exact();
 }
 
-/// A topic that wants all three replicas, and a follower that is dead.
+/// Tasks with topics that want all three replicas, and a follower that is dead.
 struct Below {
-    flow: Flow,
+    flows: Vec<Flow>,
     follower: u8,
 }
 
 impl Below {
-    fn in_transaction(brokers: &Brokers, config: Value) -> Self {
-        let topic = unique("all-in-sync");
-        brokers.create(&topic, 1, ("min.insync.replicas", "3"));
-        let mut flow = Flow::into_topic(&topic, &config, &SMALL);
-        flow.open();
-        flow.transact_some(2);
-        let leader = brokers.leader(&topic, 0);
-        let follower = if leader == 1 { 2 } else { 1 };
-        flow.begin(SMALL.keys).unwrap();
-        flow.store(SMALL.keys / 2).unwrap();
+    fn in_transaction(brokers: &Brokers, configs: &[Value]) -> Self {
+        let mut flows: Vec<Flow> = configs
+            .iter()
+            .map(|config| {
+                let topic = unique("all-in-sync");
+                brokers.create(&topic, 1, ("min.insync.replicas", "3"));
+                let mut flow = Flow::into_topic(&topic, config, &SMALL);
+                flow.open();
+                flow.transact_some(2);
+                flow
+            })
+            .collect();
+        let leaders: Vec<u8> = flows.iter().map(|flow| brokers.leader(flow.topic(), 0)).collect();
+        let follower = (1..=3).find(|node| !leaders.contains(node)).expect("at most two of three lead");
+        for flow in &mut flows {
+            flow.begin(SMALL.keys).unwrap();
+            flow.store(SMALL.keys / 2).unwrap();
+        }
         brokers.cluster.kill(follower);
-        Self { flow, follower }
+        Self { flows, follower }
     }
 }
 
 #[test]
 fn below_min_insync_within_the_stall_limit() {
     let Some(brokers) = THREE.alone() else { return };
-    let Below { mut flow, follower } = Below::in_transaction(&brokers, stall(brokers.config(), "60s"));
-    flow.store(SMALL.keys / 2).and_then(|()| flow.start_commit()).unwrap();
+    let config = stall(brokers.config(), "60s");
+    let Below { mut flows, follower } =
+        Below::in_transaction(&brokers, &[config.clone(), exactly_once(config)]);
+    for flow in &mut flows {
+        flow.store(SMALL.keys / 2).and_then(|()| flow.start_commit()).unwrap();
+    }
     // By then the controller has taken the follower out of the replicas that are in sync.
     let waits = Duration::from_millis(4_500);
     let start = Instant::now();
@@ -166,25 +178,30 @@ fn below_min_insync_within_the_stall_limit() {
             thread::sleep(waits);
             brokers.cluster.restart(follower);
         });
-        if flow.started_commit().is_err() {
-            panic!("the session died: {:?}", flow.ended());
+        for flow in &mut flows {
+            if flow.started_commit().is_err() {
+                panic!("the session died: {:?}", flow.ended());
+            }
+            assert!(
+                start.elapsed() >= waits,
+                "StartedCommit after {:?}, with a replica missing",
+                start.elapsed()
+            );
+            flow.note_commit();
+            flow.acknowledge().unwrap();
         }
-        assert!(
-            start.elapsed() >= waits,
-            "StartedCommit after {:?}, with a replica missing",
-            start.elapsed()
-        );
     });
-    flow.note_commit();
-    flow.acknowledge().unwrap();
-    flow.transact_some(2);
-    flow.close_and_count(brokers.direct()).assert_exact();
+    for mut flow in flows {
+        flow.transact_some(2);
+        flow.close_and_count(brokers.direct()).assert_exact();
+    }
 }
 
 #[test]
 fn below_min_insync_beyond_the_stall_limit() {
     let Some(brokers) = THREE.alone() else { return };
-    let Below { mut flow, follower } = Below::in_transaction(&brokers, stall(brokers.config(), "3s"));
+    let Below { mut flows, follower } = Below::in_transaction(&brokers, &[stall(brokers.config(), "3s")]);
+    let mut flow = flows.swap_remove(0);
     // It may end at any point of this.
     let _died = flow.store(SMALL.keys / 2).and_then(|()| flow.start_commit());
     let ended = flow.ended();
