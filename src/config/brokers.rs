@@ -7,20 +7,25 @@
 use super::error::Error;
 use super::members::Members;
 
-/// Reads `bootstrap_servers`; `protocol` is what `tls` and `credentials` make of `security.protocol`.
-pub(super) fn read(root: &Members<'_>, protocol: &'static str) -> Result<String, Error> {
-    let text = root.text(NAME)?.unwrap_or("");
+/// The list `text` of the member `name`, without blanks; `protocol` is what `tls` and `credentials` make of
+/// `security.protocol`.
+pub(super) fn read(
+    root: &Members<'_>,
+    name: &str,
+    text: &str,
+    protocol: &'static str,
+) -> Result<String, Error> {
     let mut servers = Vec::new();
     for entry in text.split(',').map(str::trim).filter(|entry| !entry.is_empty()) {
         let server = server(entry, protocol).map_err(|reason| {
-            // What stands before an @ may be a login.
-            let shown = if entry.contains('@') { "***" } else { entry };
-            root.invalid(NAME, shown, reason)
+            // What stands before an @ may be a login; an entry may be a part of a secret that has a comma.
+            let hidden = entry.contains('@') || root.has_secret(text);
+            root.invalid(name, if hidden { "***" } else { entry }, reason)
         })?;
         servers.push(server);
     }
     if servers.is_empty() {
-        return Err(root.missing(NAME, "give the brokers' addresses, such as broker1:9092,broker2:9092"));
+        return Err(root.missing(name, REMEDY));
     }
     Ok(servers.join(","))
 }
@@ -83,4 +88,5 @@ fn is_port(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_digit()) && text.parse::<u16>().is_ok_and(|port| port > 0)
 }
 
-const NAME: &str = "bootstrap_servers";
+/// What to do where there are none.
+pub(super) const REMEDY: &str = "give the brokers' addresses, such as broker1:9092,broker2:9092";

@@ -54,7 +54,7 @@ pub enum Error {
         /// JSON pointer to the member.
         pointer: String,
         /// What to do.
-        remedy: &'static str,
+        remedy: String,
     },
     /// A member that takes one of a few texts has another one.
     #[error("reading the {part}: {pointer} is {value:?}, expected one of {allowed}")]

@@ -3,9 +3,12 @@
 //! Serde's derive would name neither the place nor spare the value ("invalid type: string \"hunter2\""),
 //! and a configuration holds secrets. Here null counts as absent, and unknown members are never looked at.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value};
 
 use super::error::{Error, Part};
+use super::{EndpointConfig, Resource, form};
 
 /// Parses a configuration's text.
 pub(super) fn parse(part: Part, json: &[u8]) -> Result<Value, Error> {
@@ -43,10 +46,18 @@ impl<'a> Members<'a> {
         }
     }
 
+    /// The root of another document, which is read as if it were this one.
+    pub(super) fn instead<'b>(&self, document: &'b Value) -> Result<Members<'b>, Error> {
+        Members::root(self.part, document)
+    }
+
     pub(super) fn text(&self, name: &str) -> Result<Option<&'a str>, Error> {
         match self.present(name) {
             None => Ok(None),
-            Some(Value::String(text)) => Ok(Some(text)),
+            Some(Value::String(text)) => {
+                self.without_nul(name, text)?;
+                Ok(Some(text))
+            }
             Some(other) => Err(wrong_type(self.part, self.at(name), other, "a string")),
         }
     }
@@ -54,6 +65,54 @@ impl<'a> Members<'a> {
     /// A text where an empty one is as good as none.
     pub(super) fn filled(&self, name: &str) -> Result<Option<&'a str>, Error> {
         Ok(self.text(name)?.filter(|text| !text.is_empty()))
+    }
+
+    pub(super) fn flag(&self, name: &str) -> Result<Option<bool>, Error> {
+        match self.present(name) {
+            None => Ok(None),
+            Some(Value::Bool(flag)) => Ok(Some(*flag)),
+            Some(other) => Err(wrong_type(self.part, self.at(name), other, "a boolean")),
+        }
+    }
+
+    /// A list of texts.
+    pub(super) fn list(&self, name: &str) -> Result<Option<Vec<String>>, Error> {
+        let items = match self.present(name) {
+            None => return Ok(None),
+            Some(Value::Array(items)) => items,
+            Some(other) => return Err(wrong_type(self.part, self.at(name), other, "an array")),
+        };
+        let texts = items.iter().enumerate().map(|(index, item)| {
+            let place = format!("{name}/{index}");
+            let Value::String(text) = item else {
+                return Err(wrong_type(self.part, self.at(&place), item, "a string"));
+            };
+            self.without_nul(&place, text)?;
+            Ok(text.clone())
+        });
+        texts.collect::<Result<_, _>>().map(Some)
+    }
+
+    /// Texts by name; numbers and booleans as they are written, a null as if it were not there.
+    pub(super) fn map(&self, name: &str) -> Result<Option<BTreeMap<String, String>>, Error> {
+        let Some(members) = self.object(name)? else { return Ok(None) };
+        let present = members.map.iter().filter(|(_, value)| !value.is_null());
+        let texts = present.map(|(key, value)| {
+            // A key is a value as well: it may be anything that was pasted there.
+            let place = escaped(&self.shown(key));
+            if key.contains('\0') {
+                return Err(members.invalid(&place, "***", NUL.to_owned()));
+            }
+            let text = match value {
+                Value::String(text) => text.clone(),
+                Value::Number(number) => number.to_string(),
+                Value::Bool(flag) => flag.to_string(),
+                other => return Err(wrong_type(self.part, members.at(&place), other, "a string")),
+            };
+            members.without_nul(&place, &text)?;
+            Ok((key.clone(), text))
+        });
+        texts.collect::<Result<_, _>>().map(Some)
     }
 
     /// An integer, also where it is written with a fraction of zero: JSON Schema counts `6.0` as one.
@@ -87,22 +146,55 @@ impl<'a> Members<'a> {
         let Some(text) = self.text(name)? else { return Ok(None) };
         match allowed.iter().find(|(spelling, _)| *spelling == text) {
             Some((_, choice)) => Ok(Some(*choice)),
-            None => Err(Error::Unknown {
-                part: self.part,
-                pointer: self.at(name),
-                value: self.shown(text),
-                allowed: allowed.iter().map(|(spelling, _)| *spelling).collect::<Vec<_>>().join(", "),
-            }),
+            None => {
+                let names: Vec<&str> = allowed.iter().map(|(spelling, _)| *spelling).collect();
+                Err(self.unknown(name, text, &names))
+            }
         }
     }
 
-    pub(super) fn missing(&self, name: &str, remedy: &'static str) -> Error {
-        Error::Missing { part: self.part, pointer: self.at(name), remedy }
+    /// The one of `allowed` that a member has which must be there.
+    pub(super) fn tag(&self, name: &str, allowed: &[&'static str]) -> Result<&'static str, Error> {
+        let Some(text) = self.text(name)? else {
+            let one_of = if allowed.len() > 1 { "one of " } else { "" };
+            let quoted = allowed.iter().map(|value| format!("\"{value}\"")).collect::<Vec<_>>().join(", ");
+            return Err(self.missing(name, format!("set it to {one_of}{quoted}")));
+        };
+        let found = allowed.iter().find(|value| **value == text);
+        found.copied().ok_or_else(|| self.unknown(name, text, allowed))
+    }
+
+    pub(super) fn missing(&self, name: &str, remedy: impl Into<String>) -> Error {
+        Error::Missing { part: self.part, pointer: self.at(name), remedy: remedy.into() }
     }
 
     /// `value` is what the message repeats, so it must not be of a place that holds a secret.
     pub(super) fn invalid(&self, name: &str, value: &str, reason: String) -> Error {
         Error::Invalid { part: self.part, pointer: self.at(name), value: self.shown(value), reason }
+    }
+
+    /// Whether a text has one of the configuration's secrets within, because it was pasted into a second place.
+    pub(super) fn has_secret(&self, text: &str) -> bool {
+        let schema = match self.part {
+            Part::Endpoint => EndpointConfig::schema(),
+            Part::Resource => Resource::schema(),
+        };
+        let secrets = form::secrets(&schema, self.root);
+        secrets.into_iter().any(|secret| !secret.is_empty() && text.contains(secret))
+    }
+
+    fn unknown(&self, name: &str, value: &str, allowed: &[&str]) -> Error {
+        Error::Unknown {
+            part: self.part,
+            pointer: self.at(name),
+            value: self.shown(value),
+            allowed: allowed.join(", "),
+        }
+    }
+
+    /// C takes a NUL for the end of a text, and would go on with a part of it.
+    fn without_nul(&self, name: &str, text: &str) -> Result<(), Error> {
+        if text.contains('\0') { Err(self.invalid(name, "***", NUL.to_owned())) } else { Ok(()) }
     }
 
     fn present(&self, name: &str) -> Option<&'a Value> {
@@ -113,11 +205,9 @@ impl<'a> Members<'a> {
         format!("{}/{name}", self.pointer)
     }
 
-    /// What a message may repeat of a text: not too much, and nothing that is one of the passwords as well,
-    /// because it was pasted into a second place.
+    /// What a message may repeat of a text: not too much, and nothing that has a secret within.
     fn shown(&self, text: &str) -> String {
-        let secret = SECRETS.iter().filter_map(|pointer| self.root.pointer(pointer)?.as_str());
-        if secret.into_iter().any(|secret| !secret.is_empty() && text.contains(secret)) {
+        if self.has_secret(text) {
             return "***".to_owned();
         }
         match text.char_indices().nth(SHOWN) {
@@ -139,8 +229,13 @@ fn wrong_type(part: Part, pointer: String, value: &Value, expected: &'static str
     Error::WrongType { part, pointer, found, expected }
 }
 
-/// Where secrets stand.
-const SECRETS: [&str; 2] = ["/credentials/password", "/schema_registry/password"];
+/// A name as a part of a JSON pointer.
+fn escaped(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
+}
+
+/// Why a text with such a character is refused.
+const NUL: &str = "it has a NUL character, which Kafka's client would take for its end: remove it";
 
 /// Characters of a value that a message repeats.
 const SHOWN: usize = 80;

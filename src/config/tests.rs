@@ -1,7 +1,13 @@
 //! The rules of a configuration, the texts of its errors, and the forms.
 
-use proptest::prelude::*;
+use std::time::Duration;
 
+use proptest::prelude::*;
+use serde_json::json;
+use url::Url;
+
+use super::option::{Choice, INSTEAD_OF, Listed};
+use super::reference::leaves;
 use super::*;
 
 fn endpoint(json: &str) -> Result<EndpointConfig, Error> {
@@ -573,6 +579,72 @@ fn no_error_tells_a_secret() {
     assert_eq!(format!("{0} {0:?}", Secret::new("hunter2")), "*** ***");
 }
 
+/// A new secret cannot be forgotten: whatever the form calls one is hidden, wherever else it was pasted.
+#[test]
+fn every_secret_of_the_form_is_hidden_wherever_it_is_pasted() {
+    for (part, schema) in [(Part::Endpoint, EndpointConfig::schema()), (Part::Resource, Resource::schema())] {
+        let leaves = leaves(&schema);
+        for secret in leaves.iter().filter(|leaf| leaf.is_secret) {
+            let mut hidden = 0;
+            for other in leaves.iter().filter(|other| other.pointer != secret.pointer) {
+                let mut document = json!({"bootstrap_servers": "b", "message_format": "JSON", "topic": "t"});
+                // Its group is complete, or no more than that would be said.
+                for beside in leaves.iter().filter(|beside| beside.is_beside(secret)) {
+                    beside.put(&mut document, beside.a_text());
+                }
+                secret.put(&mut document, "-----BEGIN hunter2,/");
+                other.put(&mut document, "-----BEGIN hunter2,/");
+                let text = document.to_string();
+                let error = match part {
+                    Part::Endpoint => endpoint(&text).err(),
+                    Part::Resource => Resource::parse(text.as_bytes()).err(),
+                };
+                let told = error.map(|error| format!("{error} {error:?}")).unwrap_or_default();
+                assert!(!told.contains("hunter2"), "{} in {}: {told}", secret.pointer, other.pointer);
+                hidden += usize::from(told.contains("\"***\""));
+            }
+            assert!(hidden > 4, "{}: {hidden} messages of an invalid value", secret.pointer);
+        }
+    }
+}
+
+#[test]
+fn a_nul_is_refused_in_every_text() {
+    let why = "has a NUL character, which Kafka's client would take for its end: remove it";
+    for (members, place) in [
+        (r#"{"bootstrap_servers":"b\u0000"}"#, "/bootstrap_servers"),
+        (r#"{"message_format":"hunter2\u0000"}"#, "/message_format"),
+        (r#"{"schema_registry":{"endpoint":"http://u:hunter2@r\u0000"}}"#, "/schema_registry/endpoint"),
+        (
+            r#"{"credentials":{"auth_type":"user_password","mechanism":"PLAIN","username":"u","password":"hunter2\u0000"}}"#,
+            "/credentials/password",
+        ),
+    ] {
+        assert_eq!(
+            refusal(members),
+            format!("reading the endpoint configuration: {place} is \"***\": it {why}")
+        );
+    }
+}
+
+#[test]
+fn secrets_are_found_at_any_depth() {
+    let schema = json!({
+        "properties": {
+            "list": {"items": {"secret": true}},
+            "map": {"additionalProperties": {"secret": true}},
+            "all": {"secret": true},
+            "open": {},
+        },
+        "oneOf": [{"properties": {"a": {"secret": true}}}, {"properties": {"b": {"secret": true}}}],
+    });
+    let value =
+        json!({"list": ["1", 2], "map": {"x": "3"}, "all": {"y": ["4"]}, "open": "5", "a": "6", "b": "7"});
+    let mut found = form::secrets(&schema, &value);
+    found.sort_unstable();
+    assert_eq!(found, ["1", "3", "4", "6", "7"]);
+}
+
 /// A form can only be drawn when each property says what it is and where it stands.
 #[test]
 fn every_property_of_the_forms_is_described() {
@@ -585,22 +657,29 @@ fn every_property_of_the_forms_is_described() {
                 assert!(property[annotation].is_string(), "{path} has no {annotation}");
             }
             orders.push(property["order"].as_u64().unwrap());
-            let nested = if property.get("oneOf").is_some() { &property["oneOf"][0] } else { property };
             count += 1;
-            if nested.get("properties").is_some() {
-                count += walk(nested, &path);
+            if let Some(variants) = property["oneOf"].as_array() {
+                count += variants.iter().map(|variant| walk(variant, &path)).sum::<usize>();
+            } else if property.get("properties").is_some() {
+                count += walk(property, &path);
             } else {
-                assert_eq!(property["secret"] == true, name == "password", "{path}");
-                assert_eq!(property["nonsensitive"] == true, name != "password", "{path}");
+                let is_secret = SECRETS.contains(&path.as_str());
+                let below =
+                    property.get("items").or(property.get("additionalProperties")).unwrap_or(property);
+                assert_eq!(below["secret"] == true, is_secret, "{path}");
+                assert_eq!(property["nonsensitive"] == true, !is_secret, "{path}");
             }
         }
         orders.sort_unstable();
         assert!(orders.into_iter().eq(0..schema["properties"].as_object().unwrap().len() as u64), "{path}");
         count
     }
-    assert_eq!(walk(&EndpointConfig::schema(), ""), 23);
-    assert_eq!(walk(&Resource::schema(), ""), 1);
+    assert!(walk(&EndpointConfig::schema(), "") >= 23);
+    assert!(walk(&Resource::schema(), "") >= 1);
 }
+
+/// Said here once more, so that nothing becomes a secret, or ceases to be one, by the way.
+const SECRETS: &[&str] = &["/credentials/password", "/schema_registry/password"];
 
 /// What a form offers and what is parsed must not drift apart.
 #[test]
@@ -618,7 +697,7 @@ fn the_forms_choices_and_defaults_are_those_of_the_parser() {
     assert_eq!(names("/properties/tls/enum"), all(Tls::ALL));
     let login = "/properties/credentials/oneOf/0/properties";
     assert_eq!(names(&format!("{login}/mechanism/enum")), all(SaslMechanism::ALL));
-    assert_eq!(schema.pointer(&format!("{login}/auth_type/const")).unwrap(), AuthType::ALL[0].0);
+    assert_eq!(schema.pointer(&format!("{login}/auth_type/const")).unwrap(), "user_password");
 
     let mut defaults = serde_json::json!({"advanced": {}});
     for (name, property) in schema["properties"].as_object().unwrap() {
@@ -630,6 +709,24 @@ fn the_forms_choices_and_defaults_are_those_of_the_parser() {
         defaults["advanced"][name] = property["default"].clone();
     }
     assert_eq!(accepted(&defaults.to_string()), accepted("{}"));
+}
+
+/// Doc comments are shown to users, who see neither Rust's links nor its names.
+#[test]
+fn descriptions_are_for_users() {
+    let leaves: Vec<_> = [EndpointConfig::schema(), Resource::schema()].iter().flat_map(leaves).collect();
+    for leaf in &leaves {
+        let text = &leaf.description;
+        assert!(text.ends_with('.') && !text.contains("[`") && !text.contains("::"), "{}: {text}", leaf.name);
+        assert!(!text.contains("  ") && !text.contains(".."), "{}: {text}", leaf.name);
+    }
+    // What wins over an option of the endpoint names one that there is.
+    for leaf in &leaves {
+        let Some((_, named)) = leaf.description.split_once(INSTEAD_OF) else { continue };
+        let named = named.trim_end_matches('.');
+        assert!(leaves.iter().any(|leaf| leaf.name == named), "{}: no option is named {named}", leaf.name);
+    }
+    assert!(EndpointConfig::DOC.trim().ends_with('.') && Resource::DOC.trim().ends_with('.'));
 }
 
 #[test]
