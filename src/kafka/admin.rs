@@ -5,7 +5,7 @@
 
 #![allow(unsafe_code, reason = "librdkafka's admin calls")]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::ffi::{CStr, c_char, c_int};
 use std::slice;
 use std::time::{Duration, Instant};
@@ -190,36 +190,14 @@ pub(super) fn described_topics(answer: &Event) -> Vec<(String, Result<i32, Code>
     }
 }
 
-/// The smallest `max.message.bytes` of the topics, where the brokers tell.
-pub(super) fn smallest_batch_limit(
+/// A setting of topics: the values that the brokers tell, by topic.
+pub(super) fn topic_setting(
     client: &Client,
     brokers: &str,
     topics: &[&str],
+    setting: &str,
     timeout: Duration,
-) -> Option<usize> {
-    if topics.is_empty() {
-        return None;
-    }
-    match topic_configs(client, brokers, topics, timeout) {
-        Ok(configs) => configs
-            .iter()
-            .filter(|(name, _)| name == "max.message.bytes")
-            .filter_map(|(_, limit)| limit.parse().ok())
-            .min(),
-        Err(error) => {
-            debug!(%error, "the limits of batches stay unknown");
-            None
-        }
-    }
-}
-
-/// Settings of topics: names and values of all that the brokers tell.
-pub(super) fn topic_configs(
-    client: &Client,
-    brokers: &str,
-    topics: &[&str],
-    timeout: Duration,
-) -> Result<Vec<(String, String)>, Error> {
+) -> Result<HashMap<String, String>, Error> {
     let asked = Question::new(client, brokers, "asking for the settings of topics", timeout);
     asked.describe_configs(topics)?;
     let answer = asked.answer(sys::RD_KAFKA_EVENT_DESCRIBECONFIGS_RESULT)?;
@@ -230,17 +208,19 @@ pub(super) fn topic_configs(
     unsafe {
         let result = sys::rd_kafka_event_DescribeConfigs_result(answer.as_ptr());
         if result.is_null() {
-            return Ok(Vec::new());
+            return Ok(HashMap::new());
         }
         let mut count = 0;
         let resources = sys::rd_kafka_DescribeConfigs_result_resources(result, &mut count);
-        let mut found = Vec::new();
+        let mut found = HashMap::new();
         for &resource in items(resources, count) {
+            let topic = owned(sys::rd_kafka_ConfigResource_name(resource));
             let mut entries = 0;
             let configs = sys::rd_kafka_ConfigResource_configs(resource, &mut entries);
             for &entry in items(configs, entries) {
-                let name = owned(sys::rd_kafka_ConfigEntry_name(entry));
-                found.push((name, owned(sys::rd_kafka_ConfigEntry_value(entry))));
+                if owned(sys::rd_kafka_ConfigEntry_name(entry)) == setting {
+                    found.insert(topic.clone(), owned(sys::rd_kafka_ConfigEntry_value(entry)));
+                }
             }
         }
         Ok(found)

@@ -41,7 +41,8 @@ pub struct Ledger {
 
 impl Default for Ledger {
     fn default() -> Self {
-        let names = vec![TopicName { topic: "bench".to_owned(), owner: "bench".to_owned() }];
+        let (topic, owner) = ("bench".to_owned(), "bench".to_owned());
+        let names = vec![TopicName { topic, owner, max_message_bytes: None }];
         let chunks = Chunks::new(1 << 10, usize::MAX);
         let tracker =
             AckTracker::new(names, String::new(), Duration::from_secs(60), chunks, Box::new(|_| {}));

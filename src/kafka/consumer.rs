@@ -229,6 +229,8 @@ fn is_unsettled(code: Code) -> bool {
         Name::RD_KAFKA_RESP_ERR_FENCED_LEADER_EPOCH,
         Name::RD_KAFKA_RESP_ERR_UNKNOWN_LEADER_EPOCH,
         Name::RD_KAFKA_RESP_ERR__TRANSPORT,
+        // The broker that was asked had changed its address, or its number had become known, meanwhile.
+        Name::RD_KAFKA_RESP_ERR__DESTROY_BROKER,
     ]
     .into_iter()
     .any(|name| code.is(name))

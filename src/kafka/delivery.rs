@@ -14,7 +14,7 @@ use tracing::{debug, error, info, warn};
 
 use super::admin::{ask_topics, described_topics};
 use super::client::{Client, Code, Content, Event, Report};
-use super::error::{Error, remedy, shown};
+use super::error::Error;
 use super::ledger::{AckTracker, Reports, untag};
 
 /// Starts the thread of a client. It ends when the ledger is closing. `topics` are those of the ledger, in its order.
@@ -173,10 +173,8 @@ fn refused(
     report: &Report<'_>,
     code: Code,
 ) -> Error {
-    let told_elsewhere =
-        code.is(Name::RD_KAFKA_RESP_ERR__FATAL) || code.is(Name::RD_KAFKA_RESP_ERR__PURGE_QUEUE);
-    if let (true, Some((code, text))) = (told_elsewhere, client.fatal()) {
-        return ledger.fatal(code, &text);
+    if let Some(ended) = ledger.ended(code, client.fatal()) {
+        return ended;
     }
     if let Some(fenced) = ledger.fenced(code) {
         return fenced;
@@ -187,20 +185,8 @@ fn refused(
         return failure;
     }
     let (_, topic) = untag(report.tag());
-    let name = ledger.name(topic as usize);
-    let reason = match report.words() {
-        Some(words) => format!("{}: {words}", code.text()),
-        None => code.text(),
-    };
-    Error::Refused {
-        topic: name.topic,
-        owner: name.owner,
-        key: shown(report.key()).into(),
-        bytes: report.bytes(),
-        partition: report.partition(),
-        reason: reason.into(),
-        remedy: remedy(code.0),
-    }
+    let message = (report.key(), report.bytes());
+    ledger.refused(topic as usize, report.partition(), message, code, report.words())
 }
 
 /// Says in the ledger that the thread has ended.

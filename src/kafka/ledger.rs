@@ -4,6 +4,7 @@
 //! The condition variable is notified under its mutex. A wait ends with progress, with the first failure, or as a
 //! stall: when messages are due and no report has come for the stall time-out.
 
+use std::fmt::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -12,8 +13,8 @@ use rdkafka_sys::rd_kafka_resp_err_t as Name;
 
 use super::chunks::Chunks;
 use super::client::Code;
-use super::error::{Error, FATAL_REMEDY, remedy};
-use super::settings::BATCH_BYTES;
+use super::error::{Error, FATAL_REMEDY, remedy, shown};
+use super::settings::{BATCH_BYTES, LARGEST_MESSAGE};
 
 /// Counts of messages produced and acknowledged, and the first failure.
 pub struct AckTracker {
@@ -29,11 +30,13 @@ pub struct AckTracker {
     transactional: Option<(String, Duration)>,
 }
 
-/// How errors name a topic.
+/// How errors name a topic, and what they tell of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct TopicName {
     pub(super) topic: String,
     pub(super) owner: String,
+    /// The topic's setting when the session opened, where the brokers tell: an error that needs it cannot wait for them.
+    pub(super) max_message_bytes: Option<usize>,
 }
 
 pub(super) struct State {
@@ -172,7 +175,11 @@ impl AckTracker {
     }
 
     pub(super) fn name(&self, topic: usize) -> TopicName {
-        self.names.get(topic).cloned().unwrap_or_else(|| TopicName { topic: "?".into(), owner: "?".into() })
+        self.names.get(topic).cloned().unwrap_or_else(|| TopicName {
+            topic: "?".into(),
+            owner: "?".into(),
+            max_message_bytes: None,
+        })
     }
 
     /// How often the delivery thread should look for a stall.
@@ -249,6 +256,53 @@ impl AckTracker {
             }
             _ => Error::Fatal { reason, remedy: fatal_remedy(code) },
         }
+    }
+
+    /// The error for a message, of this key and so many bytes, that the brokers or librdkafka refused; `words` are what
+    /// they said beside the code.
+    pub(super) fn refused(
+        &self,
+        topic: usize,
+        partition: i32,
+        (key, bytes): (&[u8], usize),
+        code: Code,
+        words: Option<String>,
+    ) -> Error {
+        let TopicName { topic, owner, max_message_bytes } = self.name(topic);
+        let mut reason = code.text();
+        if let Some(words) = words {
+            let _ = write!(reason, ": {words}");
+        }
+        if code.is(Name::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE) {
+            let _ = match max_message_bytes {
+                Some(limit) => write!(
+                    reason,
+                    "; max.message.bytes of the topic, which is for what compression leaves, was {limit} when the session \
+                     opened, and"
+                ),
+                None => write!(reason, "; the brokers do not tell max.message.bytes of the topic, and"),
+            };
+            let _ = write!(reason, " the client itself can send {LARGEST_MESSAGE}");
+        }
+        Error::Refused {
+            topic,
+            owner,
+            key: shown(key).into(),
+            bytes,
+            partition,
+            reason: reason.into(),
+            remedy: remedy(code.0),
+        }
+    }
+
+    /// The failure of the producer as a whole, `fatal`, if that is what a report of delivery tells by its code. The producer
+    /// knows of it before it reports the batch that it came with; its own event may come behind that.
+    pub(super) fn ended(&self, code: Code, fatal: Option<(Code, String)>) -> Option<Error> {
+        let (fatal, text) = fatal?;
+        let tells = code == fatal
+            || code.is(Name::RD_KAFKA_RESP_ERR__FATAL)
+            || code.is(Name::RD_KAFKA_RESP_ERR__PURGE_QUEUE);
+        tells.then(|| self.fatal(fatal, &text))
     }
 
     /// The failure by which a report of delivery says that the producer as a whole is fenced, if it does.
@@ -481,5 +535,71 @@ mod tests {
         }
         assert_eq!(reports.runs, [(0, 2), (7, 1), (0, 1)]);
         assert_eq!((reports.delivered, reports.keys), (3, 40));
+    }
+
+    fn ledger(max_message_bytes: Option<usize>) -> AckTracker {
+        let names = vec![TopicName { topic: "t".into(), owner: "binding 0".into(), max_message_bytes }];
+        let chunks = Chunks::new(1 << 10, 1 << 20);
+        AckTracker::new(names, String::new(), Duration::from_secs(1), chunks, Box::new(|_| {}))
+    }
+
+    #[test]
+    fn the_end_of_the_producer_is_told_as_that_whatever_comes_first() {
+        let ledger = ledger(None);
+        let code = |name: Name| Code(name as i32);
+        let out_of_order = code(Name::RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER);
+        let fatal = || Some((out_of_order, "a hole".to_owned()));
+        for told in
+            [out_of_order, code(Name::RD_KAFKA_RESP_ERR__FATAL), code(Name::RD_KAFKA_RESP_ERR__PURGE_QUEUE)]
+        {
+            assert_eq!(
+                ledger.ended(told, fatal()).map(|error| error.to_string()).as_deref(),
+                Some(
+                    "the producer cannot go on: Broker: Broker received an out of order sequence number \
+                     (OUT_OF_ORDER_SEQUENCE_NUMBER): a hole; restart the task: what was not committed is sent again; if \
+                     it comes back, see the brokers' logs"
+                )
+            );
+        }
+        assert_eq!(
+            ledger.ended(code(Name::RD_KAFKA_RESP_ERR_INVALID_RECORD), fatal()),
+            None,
+            "its own reason"
+        );
+        assert_eq!(ledger.ended(code(Name::RD_KAFKA_RESP_ERR__PURGE_QUEUE), None), None);
+    }
+
+    #[test]
+    fn a_message_that_is_too_large_is_told_with_both_limits() {
+        let told = |max_message_bytes, code: Name, words: Option<&str>| {
+            let ledger = ledger(max_message_bytes);
+            let code = Code(code as i32);
+            ledger.refused(0, 3, (br#"{"id":7}"#, 1_200_000), code, words.map(str::to_owned)).to_string()
+        };
+        let too_large = Name::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE;
+        let begin = "topic \"t\" (binding 0): a message of 1200000 bytes (key {\"id\":7}) was not delivered to partition 3: ";
+        let end = "; raise max.message.bytes of the topic, or leave large fields out of the field selection";
+        assert_eq!(
+            told(Some(1_048_588), too_large, None),
+            format!(
+                "{begin}Broker: Message size too large (MSG_SIZE_TOO_LARGE); max.message.bytes of the topic, which is for \
+                 what compression leaves, was 1048588 when the session opened, and the client itself can send \
+                 999998976{end}"
+            )
+        );
+        assert_eq!(
+            told(None, too_large, None),
+            format!(
+                "{begin}Broker: Message size too large (MSG_SIZE_TOO_LARGE); the brokers do not tell max.message.bytes of \
+                 the topic, and the client itself can send 999998976{end}"
+            )
+        );
+        let other = told(Some(1_048_588), Name::RD_KAFKA_RESP_ERR_INVALID_RECORD, Some("no key"));
+        assert!(
+            other.starts_with(&format!(
+                "{begin}Broker: Broker failed to validate record (INVALID_RECORD): no key; "
+            )),
+            "{other}"
+        );
     }
 }

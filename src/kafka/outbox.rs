@@ -24,16 +24,15 @@ use rdkafka_sys as sys;
 use rdkafka_sys::rd_kafka_resp_err_t as Name;
 use tracing::{info, warn};
 
-use super::admin::smallest_batch_limit;
 use super::chunks::Chunks;
 use super::client::{Client, Code, Detached, Kind, RawMessage, TopicHandle, c_name};
 use super::delivery;
-use super::error::{Error, remedy, shown};
+use super::error::{Error, shown};
 use super::gather::{Gathering, Page};
 use super::ledger::{AckTracker, State, TopicName, tag};
 use super::partition::partition_of;
-use super::settings::{BATCH_BYTES, MESSAGE_MAX_BYTES, producer_settings, transactional};
-use super::topics::{batch_bytes_below, check_partitions, partitions_of};
+use super::settings::{BATCH_BYTES, LARGEST_MESSAGE, producer_settings, transactional};
+use super::topics::{ask_limits, batch_bytes_below, check_partitions, partitions_of};
 use super::transaction::{self, Transactions};
 use crate::config::EndpointConfig;
 use crate::encode::Buffer;
@@ -209,7 +208,7 @@ impl Outbox {
                     warn!(topic = %name, bindings = %format!("{}; {owner}", other.owner), "two bindings write to one topic");
                     other.owner = format!("{}; {owner}", other.owner);
                 }
-                None => names.push(TopicName { topic: name, owner }),
+                None => names.push(TopicName { topic: name, owner, max_message_bytes: None }),
             }
             places.push(u32::try_from(place).expect("a task has fewer topics"));
         }
@@ -217,15 +216,16 @@ impl Outbox {
         if transactional_id.is_some() {
             let topic = config.advanced.progress_topic.to_string();
             places.push(u32::try_from(names.len()).expect("a task has fewer topics"));
-            names.push(TopicName { topic, owner: "advanced.progress_topic".to_owned() });
+            let owner = "advanced.progress_topic".to_owned();
+            names.push(TopicName { topic, owner, max_message_bytes: None });
         }
-        let named: Vec<&str> = names.iter().map(|name| name.topic.as_str()).collect();
         let brokers = &config.bootstrap_servers;
 
         let mut batch_bytes = BATCH_BYTES;
         let mut client = start(batch_bytes)?;
         let mut partitions = partitions_of(&client, brokers, &names)?;
-        let limit = smallest_batch_limit(&client, brokers, &named[..documents], LIMITS_WITHIN);
+        ask_limits(&client, brokers, &mut names);
+        let limit = names[..documents].iter().filter_map(|name| name.max_message_bytes).min();
         if let Some(below) = limit.map(batch_bytes_below).filter(|bytes| *bytes < BATCH_BYTES) {
             // librdkafka does not split a batch that a broker refuses, and has one batch size for all topics.
             batch_bytes = below;
@@ -235,7 +235,7 @@ impl Outbox {
         }
 
         if transactional_id.is_some() {
-            check_partitions(named[documents], partitions[documents])?;
+            check_partitions(&names[documents].topic, partitions[documents])?;
         }
         if let Some(id) = transactional_id {
             transaction::init(&client, id, config.advanced.stall_timeout)?;
@@ -265,7 +265,7 @@ impl Outbox {
         let limits = Limits::new(&config.advanced);
         let mut chunks = Chunks::new(limits.chunk, config.advanced.in_flight_bytes);
         let (chunk, memory) = chunks.take().expect("nothing is in use yet");
-        let ledger_topics: Vec<String> = named.iter().map(|&name| name.to_owned()).collect();
+        let ledger_topics: Vec<String> = names.iter().map(|name| name.topic.clone()).collect();
         let mut ledger =
             AckTracker::new(names, brokers.clone(), config.advanced.stall_timeout, chunks, on_failure);
         if let Some(id) = transactional_id {
@@ -705,19 +705,11 @@ impl Outbox {
         if let (true, Some((code, text))) = (code.is(Name::RD_KAFKA_RESP_ERR__FATAL), fatal()) {
             return self.ledger.fatal(code, &text);
         }
-        let name = self.ledger.name(place);
         let message = self.scratch.get(at);
         // SAFETY: the key lies in `self.keys`, as when the message was made of it.
         let key = message.map(|m| unsafe { std::slice::from_raw_parts(m.key.cast::<u8>(), m.key_len) });
-        Error::Refused {
-            topic: name.topic,
-            owner: name.owner,
-            key: shown(key.unwrap_or_default()).into(),
-            bytes: message.map_or(0, |m| m.key_len + m.len),
-            partition,
-            reason: code.text().into(),
-            remedy: remedy(code.0),
-        }
+        let bytes = message.map_or(0, |m| m.key_len + m.len);
+        self.ledger.refused(place, partition, (key.unwrap_or_default(), bytes), code, None)
     }
 
     fn fail(&self, error: Error) -> Error {
@@ -788,8 +780,6 @@ fn error_of(message: &sys::rd_kafka_message_t) -> Code {
     Code(unsafe { (*std::ptr::from_ref(message).cast::<RawMessage>()).err })
 }
 
-/// The brokers may keep their limits to themselves; then their default is assumed.
-const LIMITS_WITHIN: Duration = Duration::from_secs(2);
 /// Long enough for librdkafka's threads to notice.
 const FLUSH: Duration = Duration::from_millis(5);
 const GONE_WITHIN: Duration = Duration::from_secs(4);
@@ -804,9 +794,6 @@ const GATHERED: usize = 1024;
 /// Messages of a partition, or their bytes, that make a call worth its while.
 const LANE_MESSAGES: usize = 16;
 const LANE_BYTES: usize = 32 << 10;
-
-/// Framing of one message is below 100 bytes; a kilobyte leaves no doubt.
-const LARGEST_MESSAGE: usize = MESSAGE_MAX_BYTES - 1024;
 
 #[cfg(test)]
 mod tests;

@@ -13,7 +13,7 @@ use rdkafka_sys as sys;
 use rdkafka_sys::rd_kafka_resp_err_t as Name;
 use tracing::{info, warn};
 
-use super::admin::{Question, create_error, created_topics, describe, is_unknown_topic, topic_configs};
+use super::admin::{Question, create_error, created_topics, describe, is_unknown_topic, topic_setting};
 use super::client::{Detached, Kind};
 use super::consumer::{Consumer, Read, Record, Start};
 use super::error::{Error, remedy};
@@ -60,8 +60,8 @@ pub fn prepare_progress_topic(config: &EndpointConfig, timeout: Duration) -> Res
             None => {}
         }
     }
-    match topic_configs(&client, brokers, &[topic], timeout) {
-        Ok(found) => check_policy(topic, &found)?,
+    match topic_setting(&client, brokers, &[topic], "cleanup.policy", timeout) {
+        Ok(found) => check_policy(topic, found.get(topic).map(String::as_str))?,
         Err(error) => {
             warn!(%error, topic, "whether the progress topic is compacted, and nothing else, is not known");
         }
@@ -69,9 +69,9 @@ pub fn prepare_progress_topic(config: &EndpointConfig, timeout: Duration) -> Res
     Ok(false)
 }
 
-fn check_policy(topic: &str, configs: &[(String, String)]) -> Result<(), Error> {
-    match configs.iter().find(|(name, _)| name == "cleanup.policy") {
-        Some((_, policy)) if policy.trim() != "compact" => Err(Error::Progress {
+fn check_policy(topic: &str, policy: Option<&str>) -> Result<(), Error> {
+    match policy {
+        Some(policy) if policy.trim() != "compact" => Err(Error::Progress {
             topic: topic.to_owned(),
             reason: format!("its cleanup.policy is {policy:?}, so that records may be deleted for their age"),
             remedy: "set its cleanup.policy to compact",
@@ -220,12 +220,11 @@ mod tests {
 
     #[test]
     fn only_a_topic_that_is_compacted_alone_will_do() {
-        let configs = |policy: &str| vec![("cleanup.policy".to_owned(), policy.to_owned())];
-        assert_eq!(check_policy("p", &configs("compact")), Ok(()));
-        assert_eq!(check_policy("p", &[]), Ok(()), "the brokers do not tell");
+        assert_eq!(check_policy("p", Some("compact")), Ok(()));
+        assert_eq!(check_policy("p", None), Ok(()), "the brokers do not tell");
         for policy in ["delete", "compact,delete"] {
             assert_eq!(
-                check_policy("p", &configs(policy)).unwrap_err().to_string(),
+                check_policy("p", Some(policy)).unwrap_err().to_string(),
                 format!(
                     "topic \"p\" (advanced.progress_topic): its cleanup.policy is \"{policy}\", so that records may be \
                      deleted for their age; set its cleanup.policy to compact"

@@ -81,7 +81,10 @@ pub(super) fn transactional(settings: &mut ClientConfig, config: &EndpointConfig
 }
 
 /// Largest message that librdkafka can be made to accept, in bytes of key, value and framing.
-pub(super) const MESSAGE_MAX_BYTES: usize = 1_000_000_000;
+const MESSAGE_MAX_BYTES: usize = 1_000_000_000;
+
+/// Largest key and value: framing of one message is below 100 bytes; a kilobyte leaves no doubt.
+pub(super) const LARGEST_MESSAGE: usize = MESSAGE_MAX_BYTES - 1024;
 
 /// Largest batch in bytes where the topics allow it: the brokers' default limit is 1,048,588, framing included.
 pub const BATCH_BYTES: usize = 1_000_000;

@@ -333,8 +333,9 @@ fn the_first_failure_is_told_once_and_fails_all_that_follows() {
     assert_eq!(
         failure.to_string(),
         "topic \"orders\" (binding 0, collection acme/orders): a message of 108 bytes (key {\"id\":7}) was not \
-         delivered to partition 0: Broker: Message size too large (MSG_SIZE_TOO_LARGE); raise max.message.bytes of \
-         the topic, or leave large fields out of the field selection"
+         delivered to partition 0: Broker: Message size too large (MSG_SIZE_TOO_LARGE); the brokers do not tell \
+         max.message.bytes of the topic, and the client itself can send 999998976; raise max.message.bytes of the \
+         topic, or leave large fields out of the field selection"
     );
     assert_eq!(outbox.buffers().err(), Some(failure.clone()));
     assert_eq!(outbox.hand_over(), Err(failure.clone()));

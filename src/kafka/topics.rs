@@ -4,8 +4,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rdkafka_sys::rd_kafka_resp_err_t as Name;
+use tracing::debug;
 
-use super::admin::{describe, is_unknown_topic};
+use super::admin::{describe, is_unknown_topic, topic_setting};
 use super::client::Client;
 use super::error::{Error, remedy};
 use super::ledger::TopicName;
@@ -41,13 +42,29 @@ pub(super) fn partitions_of(client: &Client, brokers: &str, names: &[TopicName])
             thread::sleep(Duration::from_millis(100));
             continue;
         }
-        let TopicName { topic, owner } = name.clone();
+        let TopicName { topic, owner, .. } = name.clone();
         return Err(if is_unknown_topic(code) {
             Error::MissingTopic { topic, owner }
         } else {
             let doing = "asking for its partitions".to_owned();
             Error::Topic { topic, owner, doing, reason: code.text(), remedy: remedy(code.0) }
         });
+    }
+}
+
+/// Enters each topic's `max.message.bytes`, where the brokers tell.
+pub(super) fn ask_limits(client: &Client, brokers: &str, names: &mut [TopicName]) {
+    let topics: Vec<&str> = names.iter().map(|name| name.topic.as_str()).collect();
+    if topics.is_empty() {
+        return;
+    }
+    match topic_setting(client, brokers, &topics, "max.message.bytes", LIMITS_WITHIN) {
+        Ok(told) => {
+            for name in names {
+                name.max_message_bytes = told.get(&name.topic).and_then(|limit| limit.parse().ok());
+            }
+        }
+        Err(error) => debug!(%error, "the limits of topics stay unknown"),
     }
 }
 
@@ -59,6 +76,8 @@ pub(super) fn batch_bytes_below(max_message_bytes: usize) -> usize {
 }
 
 const OPEN_WITHIN: Duration = Duration::from_secs(10);
+/// The brokers may keep their limits to themselves; then their default is assumed.
+const LIMITS_WITHIN: Duration = Duration::from_secs(2);
 
 /// How long a topic that was just created may be unknown to some of the brokers.
 pub(super) const GETS_ROUND_WITHIN: Duration = Duration::from_secs(2);

@@ -13,7 +13,8 @@ use bytes::Bytes;
 use tracing::{info, warn};
 
 use super::progress::{
-    Basis, Decision, Error, Found, Range, Record, Shard, State, decide, from_wire, new_token, to_wire,
+    Basis, Decision, Error, Found, Range, Record, Shard, State, decide, from_wire, new_token, superseded,
+    to_wire,
 };
 use super::serve::OnFailure;
 use crate::config::EndpointConfig;
@@ -37,6 +38,8 @@ pub(super) struct Transactions {
     /// Number of the last transaction.
     sequence: u64,
     codec: Codec,
+    /// Entries of the state that the first commit makes needless.
+    superseded: Vec<String>,
 }
 
 impl Delivery {
@@ -86,7 +89,7 @@ impl Transactions {
         let mut reader =
             reader.map_err(|_| anyhow!("the thread that opens the progress topic panicked"))??;
         fence_others(config, &shard, &mut outbox, &mut reader)?;
-        let found = records(&shard, reader)?;
+        let (found, offsets) = records(&shard, reader)?;
         let Decision { basis, sequence, token } = decide(&shard, state.as_ref(), &found)?;
         let checkpoint = match &basis {
             Basis::Record { checkpoint, .. } => to_wire(checkpoint, codec)?,
@@ -94,7 +97,8 @@ impl Transactions {
         };
         tell(&id, &basis, token.is_some());
         let token = token.unwrap_or_else(new_token);
-        Ok((Self { shard, token, sequence, codec }, outbox, checkpoint))
+        let superseded = state.map_or_else(Vec::new, |state| superseded(&shard, &state, &offsets));
+        Ok((Self { shard, token, sequence, codec, superseded }, outbox, checkpoint))
     }
 
     fn commit(
@@ -108,7 +112,8 @@ impl Transactions {
         let id = self.shard.id();
         let committed = outbox.commit_recorded(&id, &record.to_value())?;
         self.sequence = sequence;
-        Ok((committed, Some(State::with_transaction(&id, sequence, &self.token))))
+        let superseded = std::mem::take(&mut self.superseded);
+        Ok((committed, Some(State::with_transaction(&id, sequence, &self.token, &superseded))))
     }
 }
 
@@ -147,14 +152,19 @@ fn fence_others(
     }
 }
 
-/// The newest committed record of each shard whose range overlaps.
-fn records(shard: &Shard, reader: ProgressReader) -> anyhow::Result<Vec<Found>> {
+/// The newest committed record of each shard whose range overlaps, and where that of each shard of the task lies.
+fn records(shard: &Shard, reader: ProgressReader) -> anyhow::Result<(Vec<Found>, BTreeMap<String, i64>)> {
     let mut newest = BTreeMap::new();
+    let mut offsets = BTreeMap::new();
     reader.committed(|record| {
         let sibling = shard.sibling(record.key.as_deref().unwrap_or_default());
-        if let Some((sibling, false)) = sibling
-            && sibling.range.overlaps(&shard.range)
-        {
+        let Some((sibling, false)) = sibling else { return };
+        if record.value.is_some() {
+            offsets.insert(sibling.id(), record.offset);
+        } else {
+            offsets.remove(&sibling.id());
+        }
+        if sibling.range.overlaps(&shard.range) {
             newest.insert(sibling.id(), (sibling, record));
         }
     })?;
@@ -162,7 +172,7 @@ fn records(shard: &Shard, reader: ProgressReader) -> anyhow::Result<Vec<Found>> 
         let value = record.value?;
         Some(Record::read(&shard, &value).map(|read| Found { shard, offset: record.offset, record: read }))
     });
-    Ok(found.collect::<Result<_, Error>>()?)
+    Ok((found.collect::<Result<_, Error>>()?, offsets))
 }
 
 fn tell(id: &str, basis: &Basis, has_token: bool) {

@@ -6,3 +6,4 @@
 pub mod brokers;
 pub mod runtime;
 pub mod services;
+pub mod state;

@@ -276,8 +276,13 @@ pub fn task(specification: &str, config: &Value) -> Task {
     task
 }
 
-/// Has the connector make what the task needs.
+/// Has the connector make what the task needs, and says what it made.
 pub fn apply(task: &BuiltTask) -> String {
+    applied(task).action_description
+}
+
+/// As [`apply`], with all that the connector answers.
+pub fn applied(task: &BuiltTask) -> response::Applied {
     let mut connector = Connector::start(Codec::Proto);
     connector.spec();
     let request = request::Apply {
@@ -287,7 +292,7 @@ pub fn apply(task: &BuiltTask) -> String {
     };
     let applied = connector.ask(request).applied.expect("Apply is answered by Applied");
     connector.end().assert_clean();
-    applied.action_description
+    applied
 }
 
 /// The Stores of a fixture, by transaction.

@@ -7,16 +7,14 @@ use std::time::Duration;
 
 use materialize_kafka::preview::task::BuiltTask;
 use materialize_kafka::protocol::Codec;
-use materialize_kafka::protocol::messages::flow::{
-    Checkpoint, CheckpointSource, MaterializationSpec, RangeSpec,
-};
+use materialize_kafka::protocol::messages::flow::{MaterializationSpec, RangeSpec};
 use materialize_kafka::protocol::messages::response::ConnectorState;
 use materialize_kafka::protocol::messages::{request, response};
-use prost::Message;
 use serde_json::{Value, json};
 
 use crate::broker::unique;
 use crate::common::runtime::{self, Connector, Ended, stores};
+use crate::common::state;
 use crate::endpoint::{Endpoint, specification, transaction};
 
 /// A task of one binding, whose source is the numbers from 0 on.
@@ -105,10 +103,8 @@ impl Shard {
         (self.range.0..=self.range.1).contains(&hash)
     }
 
-    fn add(&mut self, state: Option<ConnectorState>) {
-        let Some(added) = state else { return };
-        let patch: Value = serde_json::from_slice(&added.updated_json).unwrap();
-        if added.merge_patch { merge(&mut self.state, &patch) } else { self.state = patch }
+    fn add(&mut self, added: Option<ConnectorState>) {
+        state::add(&mut self.state, added);
     }
 
     fn open_request(&self, task: &Task) -> request::Open {
@@ -157,14 +153,8 @@ impl Shard {
         if acknowledge.is_err() || connector.try_receive().is_none() {
             return Err(connector.into());
         }
-        let position = match &opened.runtime_checkpoint[..] {
-            [] => self.position,
-            bytes => {
-                let checkpoint = Checkpoint::decode(bytes).unwrap();
-                let source = checkpoint.sources.get(JOURNAL).map_or(0, |source| source.read_through);
-                u32::try_from(source).unwrap()
-            }
-        };
+        let position = state::position(&opened.runtime_checkpoint)
+            .map_or(self.position, |position| u32::try_from(position).unwrap());
         Ok(Session { connector, task: task.clone(), shard: self.clone(), position })
     }
 
@@ -202,9 +192,8 @@ impl Session {
     }
 
     pub fn start_commit_request(&self) -> request::StartCommit {
-        let source = CheckpointSource { read_through: self.position.into(), ..Default::default() };
-        let checkpoint = Checkpoint { sources: [(JOURNAL.to_owned(), source)].into(), ..Default::default() };
-        request::StartCommit { runtime_checkpoint: checkpoint.encode_to_vec().into(), ..Default::default() }
+        let runtime_checkpoint = state::checkpoint(self.position.into());
+        request::StartCommit { runtime_checkpoint, ..Default::default() }
     }
 
     /// StartedCommit, which the runtime has not committed yet.
@@ -257,24 +246,3 @@ pub fn signal(connector: &Connector, name: &str) {
 pub fn pause(milliseconds: u64) {
     thread::sleep(Duration::from_millis(milliseconds));
 }
-
-/// RFC 7396.
-fn merge(into: &mut Value, patch: &Value) {
-    let Value::Object(patch) = patch else {
-        *into = patch.clone();
-        return;
-    };
-    if !into.is_object() {
-        *into = json!({});
-    }
-    let into = into.as_object_mut().unwrap();
-    for (name, value) in patch {
-        if value.is_null() {
-            into.remove(name);
-        } else {
-            merge(into.entry(name).or_insert(Value::Null), value);
-        }
-    }
-}
-
-const JOURNAL: &str = "acme/numbers/pivot=00;materialize";

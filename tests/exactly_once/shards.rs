@@ -7,7 +7,7 @@ use materialize_kafka::protocol::messages::request;
 use crate::common::services;
 use crate::endpoint::assert_says;
 use crate::landed::{assert_once, read, tally};
-use crate::player::{Task, pause, signal};
+use crate::player::{Shard, Task, pause, signal};
 
 /// The parent was killed in the middle of a transaction, its last one in Kafka was not committed by the runtime, and the
 /// children open at different times.
@@ -40,6 +40,45 @@ fn children_of_a_split_go_on_where_their_parent_was_in_kafka() {
     later.transact(150, &mut right);
     later.end();
     assert_once(&task, 450);
+}
+
+/// Shards that share one state, as the runtime may have it. A parent's entry goes when each of its children has committed, and
+/// not before: the later one goes on from it.
+#[test]
+fn entries_of_a_shared_state_that_nobody_needs_are_removed() {
+    let Some(kafka) = services::kafka() else { return };
+    let (task, mut parent) = Task::new(&kafka.plaintext, &serde_json::json!({}));
+    let mut session = parent.open(&task);
+    session.transact(100, &mut parent);
+    session.end();
+    let (mut left, mut right) = parent.split();
+    for _ in 0..2 {
+        let mut session = left.open(&task);
+        session.transact(100, &mut left);
+        session.end();
+        assert_eq!(ranges(&left), ["00000000-7fffffff", "00000000-ffffffff"]);
+    }
+    right.state = left.state.clone();
+    let mut session = right.open(&task);
+    assert_eq!(session.position, 100, "the parent's record");
+    session.transact(200, &mut right);
+    assert_eq!(ranges(&right), ["00000000-7fffffff", "80000000-ffffffff"]);
+    session.end();
+    left.state = right.state.clone();
+    let mut session = left.open(&task);
+    assert_eq!(session.position, 300);
+    session.transact(50, &mut left);
+    session.end();
+    let mut session = right.open(&task);
+    session.transact(50, &mut right);
+    session.end();
+    assert_once(&task, 350);
+}
+
+/// Of the entries in a shard's state.
+fn ranges(shard: &Shard) -> Vec<String> {
+    let entries = shard.state["exactly_once"]["shards"].as_object().unwrap();
+    entries.keys().map(|id| id.rsplit('/').next().unwrap().to_owned()).collect()
 }
 
 /// It wrote, was stopped, and goes on writing when its children have opened: its documents must not be seen.

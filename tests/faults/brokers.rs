@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::producer::{BaseProducer, Producer as _};
 use serde_json::{Value, json};
 
@@ -118,6 +119,23 @@ impl Brokers {
         node(metadata.topics()[0].partitions()[partition].leader())
     }
 
+    /// Behind the last message of a topic's only partition, whether or not its transaction is decided.
+    pub fn end(&self, topic: &str) -> i64 {
+        let consumer: BaseConsumer = ClientConfig::new()
+            .set("bootstrap.servers", self.direct())
+            .set("isolation.level", "read_uncommitted")
+            .create()
+            .unwrap();
+        consumer.fetch_watermarks(topic, 0, Duration::from_secs(10)).unwrap().1
+    }
+
+    /// The node that coordinates the transactions of an id.
+    pub fn coordinator(&self, id: &str) -> u8 {
+        // The partition by Java's hash of the id; `tests/services/kafka` makes three of them.
+        let hash = id.bytes().fold(0_i32, |hash, byte| hash.wrapping_mul(31).wrapping_add(i32::from(byte)));
+        self.leader("__transaction_state", usize::try_from(hash.unsigned_abs() % 3).expect("below 3"))
+    }
+
     /// The node that is the active controller, which clients are not told.
     pub fn controller(&self) -> u8 {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/services/kafka");
@@ -160,8 +178,30 @@ pub fn config(brokers: &str, replicas: u8) -> Value {
 
 /// With another stall time-out.
 pub fn stall(mut config: Value, timeout: &str) -> Value {
-    config["advanced"] = json!({"stall_timeout": timeout});
+    config["advanced"]["stall_timeout"] = json!(timeout);
     config
+}
+
+/// To deliver exactly once, with a progress topic of its own.
+pub fn exactly_once(mut config: Value) -> Value {
+    config["advanced"]["delivery"] = json!("exactly_once");
+    config["advanced"]["progress_topic"] = json!(unique("progress"));
+    config
+}
+
+/// With several producers.
+pub fn producers(mut config: Value, count: u32) -> Value {
+    config["advanced"]["producers"] = json!(count);
+    config
+}
+
+/// By all the ways to deliver, with their names: what the brokers go through must be the same to all of them.
+pub fn each_way(config: &Value) -> [(&'static str, Value); 3] {
+    [
+        ("at least once", config.clone()),
+        ("exactly once", exactly_once(config.clone())),
+        ("three producers", producers(config.clone(), 3)),
+    ]
 }
 
 /// A topic's name that no other test and no other run has.

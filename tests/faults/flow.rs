@@ -3,7 +3,8 @@
 //!
 //! A transaction is committed when the connector has answered StartedCommit *and* the runtime has noted it in its
 //! recovery log, which is [`Flow::note_commit`]: the two are steps of their own, because either side may die between
-//! them. Nobody waits for a connector for ever: what does not answer in time is killed, and the test fails.
+//! them. A connector that delivers exactly once is given its state again, and may know of a commit that the runtime does not.
+//! Nobody waits for a connector for ever: what does not answer in time is killed, and the test fails.
 
 use std::fs;
 use std::os::unix::process::CommandExt as _;
@@ -14,12 +15,14 @@ use std::time::{Duration, Instant};
 
 use materialize_kafka::preview::task::{BuiltTask, StoreDoc};
 use materialize_kafka::protocol::Codec;
+use materialize_kafka::protocol::messages::response::ConnectorState;
 use materialize_kafka::protocol::messages::{Request, Response, request};
 use serde_json::{Value, json};
 
-use crate::brokers::unique;
+use crate::brokers::{producers, unique};
 use crate::common::runtime::{self, Connector, Ended};
 use crate::common::runtime::{open_request, store_request, stores};
+use crate::common::state;
 use crate::seed::Chance;
 use crate::tally::{Stored, Tally};
 
@@ -31,6 +34,9 @@ pub struct Flow {
     log_level: &'static str,
     /// Of the connector that runs.
     connector: Option<Connector>,
+    /// What the connector has given to keep, and what it has given with the transaction that is open.
+    state: Value,
+    in_commit: Option<ConnectorState>,
     /// Documents of the transaction that is open: how many, and how many of them have been stored.
     transaction: u64,
     in_transaction: u64,
@@ -65,15 +71,19 @@ impl Flow {
     /// As [`new`](Self::new), where the topic may be there already.
     pub fn into_topic(topic: &str, config: &Value, &Documents { keys, letters }: &Documents) -> Self {
         let task = runtime::build(&specification(topic), config);
-        runtime::apply(&task);
-        let stored =
-            Stored { topic: topic.to_owned(), keys, letters, committed: 0, offered: 0, starts: Vec::new() };
+        let mut state = json!({});
+        state::add(&mut state, runtime::applied(&task).state);
+        let registry = config["schema_registry"]["endpoint"].as_str().map(str::to_owned);
+        let topic = topic.to_owned();
+        let stored = Stored { topic, keys, letters, registry, committed: 0, offered: 0, starts: Vec::new() };
         Self {
             task,
             stored,
             chance: Chance::of_this_test(),
             log_level: "info",
             connector: None,
+            state,
+            in_commit: None,
             transaction: 0,
             in_transaction: 0,
             queue: Vec::new(),
@@ -90,6 +100,17 @@ impl Flow {
 
     pub fn topic(&self) -> &str {
         &self.stored.topic
+    }
+
+    /// The transactional id of its sessions, where they deliver exactly once.
+    pub fn transactional_id(&self) -> String {
+        format!("materialize-kafka/{}/00000000-ffffffff", self.task.spec.name)
+    }
+
+    /// Sessions have so many producers from the next one on.
+    pub fn producers(&mut self, count: u32) {
+        let config: Value = serde_json::from_slice(&self.task.spec.config_json).unwrap();
+        self.task.spec.config_json = producers(config, count).to_string().into();
     }
 
     /// The process of the connector that runs.
@@ -121,7 +142,7 @@ impl Flow {
     pub fn spawn(&mut self, command: Command) {
         assert!(self.connector.is_none(), "one connector at a time");
         self.stored.starts.push(self.stored.committed);
-        (self.transaction, self.in_transaction) = (0, 0);
+        (self.transaction, self.in_transaction, self.in_commit) = (0, 0, None);
         self.connector = Some(Connector::spawn(command, Codec::Proto));
     }
 
@@ -129,7 +150,8 @@ impl Flow {
     pub fn begin_to_open(&mut self) {
         self.spawn(self.command());
         let spec = request::Spec { config_json: "{}".into(), ..Default::default() };
-        let sent = self.send(spec).and_then(|()| self.send(open_request(&self.task.spec)));
+        let open = self.open_request();
+        let sent = self.send(spec).and_then(|()| self.send(open));
         sent.expect("what is sent fits into the pipe");
     }
 
@@ -137,8 +159,22 @@ impl Flow {
     pub fn open_session(&mut self) -> Result<(), Died> {
         let spec = request::Spec { config_json: "{}".into(), ..Default::default() };
         self.ask(spec)?.spec.expect("Spec is answered by Spec");
-        self.ask(open_request(&self.task.spec))?.opened.expect("Open is answered by Opened");
+        let opened = self.ask(self.open_request())?.opened.expect("Open is answered by Opened");
+        if let Some(position) = state::position(&opened.runtime_checkpoint) {
+            // The connector's checkpoint counts, which may be ahead: Kafka has committed, and then somebody died.
+            let Stored { committed, offered, .. } = self.stored;
+            assert!(
+                (committed..=offered).contains(&position),
+                "it goes on from {position}, though {committed} are committed and {offered} were ever stored"
+            );
+            self.stored.committed = position;
+            *self.stored.starts.last_mut().expect("this session's") = position;
+        }
         self.acknowledge()
+    }
+
+    fn open_request(&self) -> request::Open {
+        request::Open { state_json: self.state.to_string().into(), ..open_request(&self.task.spec) }
     }
 
     /// A transaction of some documents, up to Acknowledged.
@@ -197,18 +233,21 @@ impl Flow {
     /// Sends StartCommit.
     pub fn start_commit(&mut self) -> Result<(), Died> {
         assert_eq!(self.in_transaction, self.transaction, "all documents come before StartCommit");
-        self.send(request::StartCommit::default())
+        let runtime_checkpoint = state::checkpoint(self.stored.committed + self.transaction);
+        self.send(request::StartCommit { runtime_checkpoint, ..Default::default() })
     }
 
     /// Waits for StartedCommit.
     pub fn started_commit(&mut self) -> Result<(), Died> {
-        self.receive()?.started_commit.expect("StartCommit is answered by StartedCommit");
+        let started = self.receive()?.started_commit.expect("StartCommit is answered by StartedCommit");
+        self.in_commit = started.state;
         Ok(())
     }
 
     /// The runtime's own commit: from now on these documents are never stored again.
     pub fn note_commit(&mut self) {
         self.stored.committed += self.transaction;
+        state::add(&mut self.state, self.in_commit.take());
         (self.transaction, self.in_transaction) = (0, 0);
     }
 
@@ -244,6 +283,9 @@ impl Flow {
         connector.close();
         let mut rest = Vec::new();
         while let Some(response) = connector.try_receive() {
+            if let Some(started) = &response.started_commit {
+                self.in_commit.clone_from(&started.state);
+            }
             rest.push(response);
         }
         connector.wait();
@@ -307,7 +349,12 @@ impl Flow {
     }
 
     pub fn count(&self, brokers: &str) -> Tally {
-        Tally::read(brokers, &self.stored)
+        Tally::read(brokers, &self.stored, "read_committed")
+    }
+
+    /// As consumers see it who do not look at transactions.
+    pub fn count_uncommitted(&self, brokers: &str) -> Tally {
+        Tally::read(brokers, &self.stored, "read_uncommitted")
     }
 
     fn documents(&self, numbers: std::ops::Range<u64>, session: usize) -> Vec<StoreDoc> {
@@ -381,7 +428,8 @@ fn specification(topic: &str) -> String {
             },
             "required": ["id", "number", "session", "text"],
         }}},
-        "materializations": {"acme/faults": {
+        // Transactional ids go by it.
+        "materializations": {format!("acme/{topic}"): {
             "endpoint": {"local": {"command": ["materialize-kafka"], "config": {}}},
             "bindings": [{
                 "source": "acme/documents",

@@ -1,13 +1,13 @@
 //! Everything at random for as long as it takes: hundreds of connectors are killed while three brokers and the
 //! network to them fail.
 //!
-//! `FAULTS_KILLS` (default 200) and `FAULTS_BROKER_FAULTS` (default 50) say how much there is at least of both.
+//! `FAULTS_DELIVERY` is `at_least_once`, where a third of the sessions have three producers, or `exactly_once`. `FAULTS_KILLS` (default 200) and `FAULTS_BROKER_FAULTS` (default 50) say how much there is at least of both.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::brokers::{Brokers, stall};
+use crate::brokers::{self, Brokers, stall};
 use crate::flow::{Died, Flow, SMALL};
 use crate::proxy::Condition;
 use crate::seed::{Chance, seed};
@@ -18,7 +18,12 @@ fn long_run() {
     let Some(brokers) = Brokers::start(3) else { return };
     let kills = at_least("FAULTS_KILLS", 200);
     let start = Instant::now();
-    let mut flow = Flow::new(&stall(brokers.through_proxies(), "90s"), &SMALL);
+    let exactly_once = exactly_once_is_asked_for();
+    let mut config = stall(brokers.through_proxies(), "90s");
+    if exactly_once {
+        config = brokers::exactly_once(config);
+    }
+    let mut flow = Flow::new(&config, &SMALL);
     let faults = Faults::new(at_least("FAULTS_BROKER_FAULTS", 50));
     let mut deaths = Deaths::default();
     let mut chance = flow.chance.split();
@@ -29,6 +34,10 @@ fn long_run() {
         // Also when a panic leaves this scope, which would else wait for all faults.
         let over = Over(&faults.over);
         while flow.kills < kills || !faults.done.load(Ordering::SeqCst) {
+            if !exactly_once {
+                let producers = if flow.chance.one_in(3) { 3 } else { 1 };
+                flow.producers(producers);
+            }
             session(&mut flow, &mut deaths);
             if flow.kills.is_multiple_of(50) {
                 eprintln!("{:?}: kills {}, faults {}", start.elapsed(), flow.kills, faults.brokers());
@@ -56,7 +65,22 @@ fn long_run() {
     for message in deaths.0 {
         println!("a session's error: {message}");
     }
-    tally.assert_nothing_lost();
+    if exactly_once {
+        tally.assert_exact();
+        let uncommitted = flow.count_uncommitted(brokers.direct());
+        println!("under read_uncommitted: {uncommitted}");
+        assert!(uncommitted.doubled > 0, "nothing was ever stored again, which proves nothing");
+    } else {
+        tally.assert_nothing_lost();
+    }
+}
+
+fn exactly_once_is_asked_for() -> bool {
+    match std::env::var("FAULTS_DELIVERY").as_deref() {
+        Err(_) | Ok("at_least_once") => false,
+        Ok("exactly_once") => true,
+        Ok(other) => panic!("FAULTS_DELIVERY is {other:?}: expected at_least_once or exactly_once"),
+    }
 }
 
 fn at_least(variable: &str, default: u64) -> u64 {

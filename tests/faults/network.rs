@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::brokers::{Brokers, ONE, stall};
+use crate::brokers::{Brokers, ONE, THREE, exactly_once, stall};
 use crate::flow::{Flow, LARGE};
 use crate::proxy::Condition;
 
@@ -58,6 +58,37 @@ fn silent_for_a_while() {
         transact_while(&mut flow, &brokers, Condition::Silent, Duration::from_millis(700));
     }
     flow.transact(LARGE.keys);
+    flow.close_and_count(brokers.direct()).assert_exact();
+}
+
+/// Kafka's transactions ask more of the network: partitions are added, and a transaction ends at its coordinator.
+#[test]
+fn ill_while_transactions_go_to_three_brokers() {
+    let Some(brokers) = THREE.alone() else { return };
+    let config = stall(exactly_once(brokers.through_proxies()), "20s");
+    let mut flow = Flow::new(&config, &LARGE);
+    flow.open();
+    flow.transact(LARGE.keys);
+    let delayed = Condition::Delayed(Duration::from_millis(200));
+    for condition in [Condition::Cut, Condition::Silent, delayed, Condition::Throttled(1_000_000)] {
+        transact_while(&mut flow, &brokers, condition, Duration::from_millis(700));
+    }
+    let before = brokers.network.resets();
+    for round in 1..=6 {
+        flow.begin(LARGE.keys).unwrap();
+        if round % 2 == 0 {
+            brokers.network.lose_next_answer();
+        } else {
+            brokers.network.reset_next_request();
+        }
+        flow.store(LARGE.keys)
+            .and_then(|()| flow.start_commit())
+            .and_then(|()| flow.started_commit())
+            .unwrap();
+        flow.note_commit();
+        flow.acknowledge().unwrap();
+        assert_eq!(brokers.network.resets(), before + round, "nothing was broken off");
+    }
     flow.close_and_count(brokers.direct()).assert_exact();
 }
 

@@ -3,40 +3,52 @@
 use std::thread;
 use std::time::Duration;
 
-use crate::brokers::{ONE, stall};
+use crate::brokers::{ONE, each_way, stall};
 use crate::flow::{Flow, SMALL};
 
-/// Twice: while documents are stored, and while StartCommit waits.
+/// Three tasks, each with another way to deliver. Twice: while documents are stored, and while StartCommit waits.
 #[test]
 fn killed_within_the_stall_limit() {
     let Some(brokers) = ONE.alone() else { return };
-    let mut flow = Flow::new(&stall(brokers.config(), "60s"), &SMALL);
-    flow.open();
-    flow.transact_some(2);
+    let mut flows = each_way(&stall(brokers.config(), "60s")).map(|(_, config)| {
+        let mut flow = Flow::new(&config, &SMALL);
+        flow.open();
+        flow.transact_some(2);
+        flow
+    });
     for committing in [false, true] {
-        flow.begin(SMALL.keys).unwrap();
-        let before = if committing { SMALL.keys } else { flow.chance.below(SMALL.keys) };
-        flow.store(before).unwrap();
-        if committing {
-            flow.start_commit().unwrap();
-        } else {
-            flow.chance.sleep(Duration::from_millis(80));
+        let before = flows.each_mut().map(|flow| {
+            flow.begin(SMALL.keys).unwrap();
+            let before = if committing { SMALL.keys } else { flow.chance.below(SMALL.keys) };
+            flow.store(before).unwrap();
+            before
+        });
+        for flow in &mut flows {
+            if committing {
+                flow.start_commit().unwrap();
+            } else {
+                flow.chance.sleep(Duration::from_millis(80));
+            }
         }
         brokers.cluster.kill(1);
         thread::scope(|scope| {
             scope.spawn(|| brokers.cluster.restart(1));
-            if !committing {
-                flow.store(SMALL.keys - before).and_then(|()| flow.start_commit()).unwrap();
-            }
-            if flow.started_commit().is_err() {
-                panic!("the session died: {:?}", flow.ended());
+            for (flow, before) in flows.iter_mut().zip(before) {
+                if !committing {
+                    flow.store(SMALL.keys - before).and_then(|()| flow.start_commit()).unwrap();
+                }
+                if flow.started_commit().is_err() {
+                    panic!("the session died: {:?}", flow.ended());
+                }
+                flow.note_commit();
+                flow.acknowledge().unwrap();
             }
         });
-        flow.note_commit();
-        flow.acknowledge().unwrap();
     }
-    flow.transact_some(2);
-    flow.close_and_count(brokers.direct()).assert_exact();
+    for mut flow in flows {
+        flow.transact_some(2);
+        flow.close_and_count(brokers.direct()).assert_exact();
+    }
 }
 
 #[test]

@@ -17,16 +17,18 @@
 //! What breaks one of these is *out of order*. *Lost* is a document that was committed and is not there, *doubled* a
 //! message whose document was there already: at-least-once delivery may double what was not committed.
 
-use std::collections::BTreeMap;
-use std::fmt;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
+use std::{fmt, thread};
 
-use materialize_kafka::config::EndpointConfig;
-use materialize_kafka::kafka::{Consumer, Start};
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use serde_json::{Value, json};
+use rdkafka::error::KafkaError;
+use rdkafka::message::Message as _;
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use serde_json::Value;
 
+use crate::avro::Schemas;
 use crate::flow::letters;
 
 /// What the runtime did.
@@ -36,6 +38,8 @@ pub struct Stored {
     pub keys: u64,
     /// Letters of a document's text.
     pub letters: usize,
+    /// Where the schemas are, if messages are Avro.
+    pub registry: Option<String>,
     /// How many documents, from the first on, are committed.
     pub committed: u64,
     /// How many have been in a transaction.
@@ -76,9 +80,9 @@ impl fmt::Display for Tally {
 }
 
 impl Tally {
-    /// Reads the topic at `brokers` and counts.
-    pub fn read(brokers: &str, stored: &Stored) -> Self {
-        Self::of(&landed(brokers, stored), stored)
+    /// Reads the topic at `brokers` as consumers of this isolation level do, and counts.
+    pub fn read(brokers: &str, stored: &Stored, isolation: &str) -> Self {
+        Self::of(&landed(brokers, stored, isolation), stored)
     }
 
     /// Counts; `landed` is by key.
@@ -130,7 +134,8 @@ impl Tally {
         assert!(self.lost == 0 && self.out_of_order == 0, "{self}");
     }
 
-    /// Asserts what one session promises, whatever the brokers went through: not even doubled documents.
+    /// Asserts what one session promises, whatever the brokers went through, and all sessions together that deliver exactly
+    /// once: not even doubled documents.
     pub fn assert_exact(&self) {
         self.assert_nothing_lost();
         assert_eq!((self.doubled, self.late), (0, 0), "{self}");
@@ -148,43 +153,73 @@ fn first_of(document: u64, key: u64, keys: u64) -> u64 {
 }
 
 /// Everything in the topic, by key, in the order in which it lies there.
-fn landed(brokers: &str, stored: &Stored) -> BTreeMap<u64, Vec<Landed>> {
-    let config = json!({"bootstrap_servers": brokers, "message_format": "JSON"});
-    let config = EndpointConfig::parse(config.to_string().as_bytes()).unwrap();
-    let mut ends = ends(brokers, &stored.topic);
-    let mut consumer =
-        Consumer::open(&config, std::slice::from_ref(&stored.topic), Start::Beginning).unwrap();
+fn landed(brokers: &str, stored: &Stored, isolation: &str) -> BTreeMap<u64, Vec<Landed>> {
+    let consumer = consumer(brokers, isolation);
+    let topic = &stored.topic;
+    let count = consumer.fetch_metadata(Some(topic), READ_WITHIN).unwrap().topics()[0].partitions().len();
+    let partitions = 0..i32::try_from(count).unwrap();
+    // A transaction that is open would hide what is behind it.
+    let since = Instant::now();
+    while ends(&consumer, topic, partitions.clone())
+        != ends(&self::consumer(brokers, "read_uncommitted"), topic, partitions.clone())
+    {
+        assert!(since.elapsed() < READ_WITHIN, "a transaction stays open in {topic}");
+        thread::sleep(Duration::from_millis(100));
+    }
+    let mut assigned = TopicPartitionList::new();
+    for partition in partitions.clone() {
+        assigned.add_partition_offset(topic, partition, Offset::Beginning).unwrap();
+    }
+    consumer.assign(&assigned).unwrap();
+    let mut schemas = stored.registry.as_deref().map(Schemas::of);
+    let mut left: BTreeSet<i32> = partitions.collect();
     let mut landed = BTreeMap::<u64, Vec<Landed>>::new();
     let mut limit = Instant::now() + READ_WITHIN;
-    ends.retain(|_, end| *end > 0);
-    while !ends.is_empty() {
-        let Some(record) = consumer.poll(Duration::from_millis(100)).unwrap() else {
-            assert!(Instant::now() < limit, "the ends {ends:?} of {} are not reached", stored.topic);
-            continue;
+    while !left.is_empty() {
+        assert!(Instant::now() < limit, "the ends of partitions {left:?} of {topic} are not reached");
+        let message = match consumer.poll(Duration::from_millis(100)) {
+            Some(Ok(message)) => message,
+            Some(Err(KafkaError::PartitionEOF(partition))) => {
+                left.remove(&partition);
+                continue;
+            }
+            Some(Err(error)) => panic!("reading {topic}: {error}"),
+            None => continue,
         };
         limit = Instant::now() + READ_WITHIN;
-        if ends.get(&record.partition).is_some_and(|end| record.offset + 1 >= *end) {
-            ends.remove(&record.partition);
-        }
-        let key: Value = serde_json::from_slice(record.key.as_deref().expect("a key")).unwrap();
-        let value: Value = serde_json::from_slice(record.value.as_deref().expect("a value")).unwrap();
-        let number = |value: &Value| value.as_u64().expect("a number");
-        let (key, number, session) =
-            (number(&key["id"]), number(&value["number"]), number(&value["session"]));
+        let mut json = |bytes: &[u8]| match &mut schemas {
+            Some(schemas) => schemas.decode(bytes),
+            None => serde_json::from_slice(bytes).unwrap(),
+        };
+        let (key, value) = (json(message.key().expect("a key")), json(message.payload().expect("a value")));
+        let number = |of: &Value| of.as_u64().unwrap_or_else(|| panic!("no numbers in {key} {value}"));
+        let (key, number, session) = (
+            number(key.get("id").unwrap_or(&key["_flow_key"]["p1"])),
+            number(&value["number"]),
+            number(&value["session"]),
+        );
         assert_eq!(value["id"], key, "key and value are of one document");
         assert_eq!(value["text"], letters(key, number, stored.letters), "key {key}, number {number}");
         let session = usize::try_from(session).expect("a number of a session");
-        landed.entry(key).or_default().push(Landed { partition: record.partition, number, session });
+        landed.entry(key).or_default().push(Landed { partition: message.partition(), number, session });
     }
     landed
 }
 
-/// Behind the last message of each partition, asked for by another client.
-fn ends(brokers: &str, topic: &str) -> BTreeMap<i32, i64> {
-    let consumer: BaseConsumer = ClientConfig::new().set("bootstrap.servers", brokers).create().unwrap();
-    let metadata = consumer.fetch_metadata(Some(topic), READ_WITHIN).unwrap();
-    let end = |partition| consumer.fetch_watermarks(topic, partition, READ_WITHIN).unwrap().1;
-    metadata.topics()[0].partitions().iter().map(|p| (p.id(), end(p.id()))).collect()
+fn consumer(brokers: &str, isolation: &str) -> BaseConsumer {
+    ClientConfig::new()
+        .set("bootstrap.servers", brokers)
+        .set("group.id", "nobody")
+        .set("enable.auto.commit", "false")
+        .set("enable.partition.eof", "true")
+        .set("isolation.level", isolation)
+        .create()
+        .unwrap()
+}
+
+/// Behind the last message of each partition that this consumer may see.
+fn ends(consumer: &BaseConsumer, topic: &str, partitions: std::ops::Range<i32>) -> Vec<i64> {
+    partitions.map(|partition| consumer.fetch_watermarks(topic, partition, READ_WITHIN).unwrap().1).collect()
 }
 
 const READ_WITHIN: Duration = Duration::from_secs(30);
@@ -192,8 +227,15 @@ const READ_WITHIN: Duration = Duration::from_secs(30);
 /// Two keys; three documents of each, in two sessions, the first of which had two documents committed.
 #[test]
 fn the_count_finds_what_is_lost_doubled_and_out_of_order() {
-    let stored =
-        Stored { topic: String::new(), keys: 2, letters: 0, committed: 6, offered: 6, starts: vec![0, 2] };
+    let stored = Stored {
+        topic: String::new(),
+        keys: 2,
+        letters: 0,
+        registry: None,
+        committed: 6,
+        offered: 6,
+        starts: vec![0, 2],
+    };
     let key = |messages: &[(usize, u64)]| -> Vec<Landed> {
         messages.iter().map(|&(session, number)| Landed { partition: 0, number, session }).collect()
     };

@@ -73,7 +73,8 @@ fn what_librdkafka_itself_refuses_is_an_error_with_the_key() {
     assert!(
         error.starts_with(
             "topic \"t\" (binding 0, collection c): a message of 1000001 bytes (key k) was not delivered to \
-             partition 0: Broker: Message size too large (MSG_SIZE_TOO_LARGE); raise max.message.bytes"
+             partition 0: Broker: Message size too large (MSG_SIZE_TOO_LARGE); the brokers do not tell max.message.bytes of \
+             the topic, and the client itself can send 999998976; raise max.message.bytes of the topic"
         ),
         "{error}"
     );

@@ -11,6 +11,7 @@ mod error;
 mod record;
 mod shard;
 mod state;
+mod superseded;
 
 pub(super) use checkpoint::{from_wire, to_wire};
 pub(super) use decide::{Basis, Decision, Found, decide};
@@ -18,3 +19,4 @@ pub(super) use error::Error;
 pub(super) use record::Record;
 pub(super) use shard::{Range, Shard};
 pub(super) use state::{State, new_token};
+pub(super) use superseded::superseded;

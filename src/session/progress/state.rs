@@ -1,13 +1,13 @@
 //! The connector's state, as the runtime keeps it: the task's token, and the number of each shard's last transaction.
 //!
 //! `{"exactly_once":{"token":"...","shards":{"<transactional id>":{"sequence":7,"token":"..."}}}}`. Shards may share one
-//! state, so each patches its own entry alone. A task that delivers at least once removes all of it.
+//! state, so each patches its own entry, and removes those that nobody needs any more (see `superseded`). A task that delivers at least once removes all of it.
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::error::Error;
 use crate::protocol::messages::response::ConnectorState;
@@ -59,9 +59,16 @@ impl State {
         patch(&json!({ "token": token }))
     }
 
-    /// What StartedCommit adds: a shard's transaction.
-    pub(in crate::session) fn with_transaction(id: &str, sequence: u64, token: &str) -> ConnectorState {
-        patch(&json!({ "shards": { id: { "sequence": sequence, "token": token } } }))
+    /// What StartedCommit adds: a shard's transaction. The entries of `superseded` are removed.
+    pub(in crate::session) fn with_transaction(
+        id: &str,
+        sequence: u64,
+        token: &str,
+        superseded: &[String],
+    ) -> ConnectorState {
+        let mut shards: Map<String, Value> = superseded.iter().map(|id| (id.clone(), Value::Null)).collect();
+        shards.insert(id.to_owned(), json!({ "sequence": sequence, "token": token }));
+        patch(&json!({ "shards": shards }))
     }
 
     /// What the first StartedCommit of a task adds that delivers at least once: nothing of this is left.
@@ -120,13 +127,16 @@ mod tests {
         };
         let state = add(State::with_token("t")).unwrap();
         assert_eq!((state.token(), state.shards.len()), (Some("t"), 0));
-        add(State::with_transaction("a", 1, "t"));
-        add(State::with_transaction("b", 7, "t"));
-        let state = add(State::with_transaction("a", 2, "t")).unwrap();
+        add(State::with_transaction("a", 1, "t", &[]));
+        add(State::with_transaction("b", 7, "t", &[]));
+        add(State::with_transaction("c", 7, "t", &[]));
+        let superseded = ["c".to_owned(), "gone already".to_owned()];
+        let state = add(State::with_transaction("a", 2, "t", &superseded)).unwrap();
+        assert_eq!(state.shards.keys().collect::<Vec<_>>(), ["a", "b"]);
         assert_eq!(state.shards["a"], Entry { sequence: 2, token: "t".into() });
         assert_eq!(state.shards["b"], Entry { sequence: 7, token: "t".into() });
         assert_eq!(add(State::without()), None);
-        let state = add(State::with_transaction("a", 1, "u")).unwrap();
+        let state = add(State::with_transaction("a", 1, "u", &[])).unwrap();
         assert_eq!(state.token(), Some("u"), "of a runtime that does not keep Applied's state");
     }
 
