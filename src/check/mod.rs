@@ -10,14 +10,15 @@ mod report;
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::ValueEnum;
 use serde_json::Value;
 
 use self::report::{Finding, Form, Report};
+
 use crate::config::{EndpointConfig, Resource, Topic};
+use crate::kafka;
 use crate::preview::task::source::{Source, read_value};
 use crate::preview::task::{self, Task};
 use crate::registry;
@@ -56,8 +57,9 @@ pub enum Output {
     Json,
 }
 
-/// Checks a configuration and returns the exit status: 0, or 1 if a step failed.
-pub fn run(args: &Args) -> ExitCode {
+/// Checks a configuration and ends the process: with status 0, or 1 if a step failed. It does not return, because the client that
+/// asked may still be going down in the background, and C's exit handlers would take OpenSSL from under it.
+pub fn run(args: &Args) -> ! {
     let output = io::stdout();
     let form = match args.output {
         Output::Text => Form::Text { colored: args.color.wanted(&output) },
@@ -65,12 +67,11 @@ pub fn run(args: &Args) -> ExitCode {
     };
     let mut report = Report::new(output.lock(), form);
     match check(args, &mut report).and_then(|()| report.end()) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
+        Ok(ok) => kafka::exit_now(i32::from(!ok)),
         // Whoever read the output has seen enough; what was not printed may have failed.
         Err(error) => {
             let _gone = writeln!(io::stderr(), "error: writing to standard output: {error}");
-            ExitCode::FAILURE
+            kafka::exit_now(1)
         }
     }
 }

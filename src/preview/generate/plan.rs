@@ -244,7 +244,7 @@ impl<'b> Compiler<'_, 'b> {
         // Only a map, or an object that must have more members than are known, has others.
         let is_map = named.is_empty() && together.has(&["additionalProperties"]);
         let others = (is_map || least > named.len()).then(|| member(&other_name(0))).flatten();
-        (least <= most && (others.is_some() || least <= named.len()))
+        (least <= most && least <= LONGEST_LIST && (others.is_some() || least <= named.len()))
             .then(|| Node::Object(Box::new(Members { named, others, least, most })))
     }
 
@@ -270,7 +270,8 @@ impl<'b> Compiler<'_, 'b> {
         let distinct = together.has(&["uniqueItems"]);
         let contains = usize::from(together.has(&["contains"]));
         let (least, most) = (least.max(contains), most.min(can));
-        (least <= most).then(|| Node::Array(Box::new(Items { first, others, least, most, distinct })))
+        (least <= most && least <= LONGEST_LIST)
+            .then(|| Node::Array(Box::new(Items { first, others, least, most, distinct })))
     }
 }
 
@@ -543,4 +544,6 @@ const SOME: usize = 3;
 const TRIES: usize = 20;
 const MILLION: i64 = 1_000_000;
 /// More than this is no use in a document.
+const LONGEST_LIST: usize = 100_000;
+/// The same of letters.
 const LONGEST_TEXT: usize = 16 << 20;
