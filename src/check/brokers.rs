@@ -250,7 +250,7 @@ fn limit(topic: &str, setting: Result<Option<String>, kafka::Error>) -> Finding 
         Ok(None) => None,
         Err(error) => {
             let (reason, _) = parts(&error);
-            return Finding::failed(LIMIT, topic, reason, REMEDY_LIMIT).as_warning();
+            return Finding::failed(LIMIT, topic, reason, REMEDY_LIMIT).into_warning();
         }
     };
     match bytes {
@@ -260,9 +260,9 @@ fn limit(topic: &str, setting: Result<Option<String>, kafka::Error>) -> Finding 
             format!("{bytes} bytes: batches are made to fit, a larger message is refused"),
             "raise max.message.bytes of the topic if its documents may be that large",
         )
-        .as_warning(),
+        .into_warning(),
         Some(bytes) => Finding::ok(LIMIT, topic, format!("{bytes} bytes")),
-        None => Finding::failed(LIMIT, topic, "the brokers do not tell it", REMEDY_LIMIT).as_warning(),
+        None => Finding::failed(LIMIT, topic, "the brokers do not tell it", REMEDY_LIMIT).into_warning(),
     }
 }
 
@@ -321,7 +321,7 @@ fn remedy_of_rights(operations: &[Operation]) -> String {
 
 impl Finding {
     fn weaker_if(self, weaker: bool) -> Self {
-        if weaker { self.as_warning() } else { self }
+        if weaker { self.into_warning() } else { self }
     }
 }
 

@@ -184,7 +184,7 @@ fn registry<W: Write>(config: &EndpointConfig, report: &mut Report<W>) -> io::Re
         match runtime.block_on(client.count_subjects(REGISTRY_WITHIN)) {
             Ok(count) => Finding::ok(SUBJECTS, "", format!("{count} can be listed")),
             // Who may register need not be allowed to list.
-            Err(error) => Finding::of_message(SUBJECTS, "", &error.to_string()).as_warning(),
+            Err(error) => Finding::of_message(SUBJECTS, "", &error.to_string()).into_warning(),
         }
     } else {
         Finding::skipped(SUBJECTS, "", "not checked, since the registry does not answer")

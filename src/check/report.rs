@@ -76,7 +76,7 @@ impl Finding {
     }
 
     /// The same, where the connector may work all the same.
-    pub(super) fn as_warning(self) -> Self {
+    pub(super) fn into_warning(self) -> Self {
         Self { status: Status::Warning, ..self }
     }
 
@@ -163,7 +163,7 @@ mod tests {
         [
             Finding::ok("configuration", "", "JSON messages"),
             Finding::of_message("login", "", "it said no; check the password"),
-            Finding::failed("topic", "a\u{1b}", "gone", "").as_warning(),
+            Finding::failed("topic", "a\u{1b}", "gone", "").into_warning(),
             Finding::skipped("topic", "b", "not checked, since login failed"),
         ]
     }

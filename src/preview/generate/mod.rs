@@ -216,9 +216,7 @@ impl Collection {
             };
             let plan = plan::compile(&checker).ok_or_else(impossible)?;
             let sample = (
-                plan.below(&["_meta".to_owned(), "op".to_owned()])
-                    .map(|node| operations(node))
-                    .unwrap_or_default(),
+                plan.below(&["_meta".to_owned(), "op".to_owned()]).map(operations).unwrap_or_default(),
                 keywords(&schema),
             );
             (plan, sample)

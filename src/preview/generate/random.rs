@@ -26,7 +26,7 @@ impl Random {
     /// A number below `bound`; zero if that is zero.
     pub(super) fn below(&mut self, bound: u64) -> u64 {
         // The upper half of the product: as even as 64 bits make it.
-        u64::try_from(u128::from(self.next()) * u128::from(bound) >> 64).unwrap_or(0)
+        u64::try_from((u128::from(self.next()) * u128::from(bound)) >> 64).unwrap_or(0)
     }
 
     /// A number from `low` to `high`, both included; `low` if they are the wrong way round.
