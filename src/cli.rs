@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::{log, preview, session};
+use crate::{check, log, preview, session};
 
 /// Runs the command that the process was started with, and returns its exit status.
 pub fn run() -> ExitCode {
@@ -13,6 +13,7 @@ pub fn run() -> ExitCode {
             log::connector();
             session::run()
         }
+        Some(Command::Check(args)) => check::run(&args),
         Some(Command::Preview(args)) => preview::run(&args),
     }
 }
@@ -31,6 +32,9 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Checks a configuration step by step (names, connections, TLS, login, topics, rights, registry) and says what to
+    /// do about what failed. Changes nothing.
+    Check(check::Args),
     /// Plays Flow's runtime: sends a fixture's documents through this connector and prints the
     /// messages that landed. Needs no server: by default the brokers and the registry are embedded.
     Preview(preview::Args),

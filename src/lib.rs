@@ -4,11 +4,13 @@
 //! crosses the process once: its bytes are decoded as borrowed slices ([`protocol`]), encoded by a
 //! plan that was compiled when the binding was opened ([`encode`], from the schemas that
 //! [`schema`] infers), and handed to librdkafka by the batch without a copy ([`kafka`]).
-//! [`session`] is the order of things; [`preview`] plays the runtime's part for people.
+//! [`session`] is the order of things; [`preview`] plays the runtime's part for people, and [`check`] tells
+//! them what is wrong with a configuration.
 //!
 //! Rooms import only rooms that stand before them in this order: [`protocol`], [`config`],
-//! [`schema`], [`encode`], [`registry`], [`kafka`], [`session`], [`preview`].
+//! [`schema`], [`encode`], [`registry`], [`kafka`], [`session`], [`preview`], [`check`].
 
+pub mod check;
 pub mod cli;
 pub mod config;
 pub mod encode;
@@ -19,3 +21,4 @@ pub mod protocol;
 pub mod registry;
 pub mod schema;
 pub mod session;
+pub mod terminal;

@@ -443,3 +443,159 @@ fn key_of_message(pointers: &[&str], key: &Value) -> String {
     };
     serde_json::to_string(&pointers.iter().enumerate().map(part).collect::<Vec<_>>()).unwrap()
 }
+
+/// One collection whose schema says a lot, for documents that are made.
+fn generated(config: &Value) -> String {
+    json!({
+        "collections": {"acme/made": {
+            "key": ["/region", "/id"],
+            "schema": {
+                "type": "object", "required": ["region", "id", "_meta"],
+                "properties": {
+                    "region": {"enum": ["eu", "us"]},
+                    "id": {"type": "string", "format": "uuid"},
+                    "count": {"type": "integer", "minimum": 10, "maximum": 12},
+                    "at": {"type": "string", "format": "date-time"},
+                    "parts": {"type": "array", "items": {"type": "object", "required": ["n"], "properties": {"n": {"type": "number"}}}},
+                    "_meta": {"type": "object", "required": ["op"], "properties": {"op": {"enum": ["c", "u", "d"]}}},
+                },
+            },
+        }},
+        "materializations": {"acme/task": {
+            "endpoint": {"local": {"command": ["/does/not/exist"], "protobuf": true, "config": config}},
+            "bindings": [{"source": "acme/made", "resource": {"topic": "made"}}],
+        }},
+    })
+    .to_string()
+}
+
+fn generate(case: &Case, more: &[&str]) -> Previewed {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_materialize-kafka"));
+    command.args(["preview", "--source"]).arg(case.path("flow.yaml")).args(more);
+    command.env_remove("LOG_LEVEL").env_remove("COLUMNS").env_remove("FLOW_RUNTIME_CODEC");
+    run(command)
+}
+
+#[test]
+fn documents_are_made_where_there_is_no_fixture() {
+    for format in ["JSON", "Avro"] {
+        let case = Case::new(&generated(&json!({"message_format": format})), "");
+        let options = [
+            "--generate",
+            "500",
+            "--transaction-size",
+            "100",
+            "--updates",
+            "40",
+            "--read-back",
+            "--output",
+            "jsonl",
+        ];
+        let proto = generate(&case, &[&options[..], &["--codec", "proto"]].concat());
+        let messages = proto.messages();
+        assert_eq!(messages.len(), 500);
+        let keys: std::collections::BTreeSet<_> =
+            messages.iter().map(|message| message["key"].to_string()).collect();
+        assert!((300..400).contains(&keys.len()), "{} keys", keys.len());
+        let deleted = messages.iter().filter(|message| message["value"].is_null()).count();
+        assert!((5..40).contains(&deleted), "{deleted} tombstones");
+        for message in messages.iter().filter(|message| !message["value"].is_null()) {
+            let count = &message["value"]["count"];
+            assert!(count.is_null() || (10..=12).contains(&count.as_i64().unwrap()), "{message}");
+        }
+        let load: Value = serde_json::from_str(proto.stderr.lines().last().unwrap()).unwrap();
+        assert_eq!((&load["documents"], &load["transactions"]), (&json!(500), &json!(5)));
+
+        // The same documents again, by the other codec; others by another seed.
+        let json = generate(&case, &[&options[..], &["--codec", "json"]].concat());
+        assert_eq!(without_times(&json.stdout), without_times(&proto.stdout));
+        let other = generate(&case, &[&options[..], &["--seed", "2"]].concat());
+        assert_ne!(without_times(&other.stdout), without_times(&proto.stdout));
+    }
+}
+
+#[test]
+fn a_load_ends_with_its_figures_and_nothing_else() {
+    let case = Case::new(&generated(&json!({"message_format": "JSON"})), "");
+    let table = generate(&case, &["--generate", "25000", "--sessions", "1,-1"]);
+    assert_eq!(table.status, Some(0), "{}", table.stderr);
+    let lines: Vec<_> = table.stdout.lines().collect();
+    assert!(lines[0].starts_with("25,000 documents in 3 transactions, "), "{}", table.stdout);
+    let names: Vec<_> = lines[1..].iter().map(|line| line.split("  ").next().unwrap()).collect();
+    assert_eq!(names[0], "rate");
+    assert!(lines[3].starts_with("messages     ") && !lines[3].contains(" 0 bytes"), "{}", lines[3]);
+    assert!(lines[4].starts_with("commits      median ") && lines[4].contains(" ms, p99 "), "{}", lines[4]);
+    if cfg!(target_os = "linux") {
+        assert!(lines[5].starts_with("peak memory ") && lines[5].ends_with(" MiB, the connector's process"));
+    }
+    assert_eq!(table.stderr, "");
+
+    let limited = generate(&case, &["--generate", "25000", "--limit", "1234", "--output", "jsonl"]);
+    let load: Value = serde_json::from_str(&limited.stdout).unwrap();
+    assert_eq!((&load["documents"], &load["transactions"]), (&json!(1234), &json!(1)));
+    assert!(load["message_bytes"].as_u64().unwrap() > 1234 * 100, "{load}");
+    assert_eq!(limited.stderr, "");
+}
+
+#[test]
+fn a_limit_ends_in_the_middle_of_a_transaction_which_is_committed() {
+    let lines: Vec<_> = (0..9).map(|id| json!(["acme/things", {"id": id}]).to_string()).collect();
+    let fixture =
+        lines.chunks(3).map(|lines| lines.join("\n")).collect::<Vec<_>>().join("\n{\"commit\":true}\n");
+    let case = Case::new(&things(&json!({"message_format": "JSON", "topic_partitions": 1})), &fixture);
+    for (limit, expected) in [("0", 0), ("3", 3), ("4", 4), ("100", 9)] {
+        let messages = case.run(&["--limit", limit, "--output", "jsonl"]).messages();
+        let ids: Vec<_> = messages.iter().map(|message| message["key"]["id"].as_u64().unwrap()).collect();
+        assert_eq!(ids, (0..expected).collect::<Vec<_>>(), "--limit {limit}");
+    }
+}
+
+#[test]
+fn topics_may_be_chosen() {
+    let chosen = orders(&["--name", "shop/json", "--output", "jsonl", "--topic", "orders"]);
+    let messages = chosen.messages();
+    assert!(
+        !messages.is_empty() && messages.iter().all(|message| message["topic"] == "orders"),
+        "{}",
+        chosen.stdout
+    );
+    let wrong = orders(&["--name", "shop/json", "--topic", "oders"]);
+    assert!(
+        wrong.error().starts_with("--topic oders: no binding writes to it; the task's topics are "),
+        "{}",
+        wrong.error()
+    );
+}
+
+#[test]
+fn colours_come_where_they_are_asked_for() {
+    let plain = orders(&["--name", "shop/json"]).stdout;
+    let colored = orders(&["--name", "shop/json", "--color", "always"]).stdout;
+    assert!(!plain.contains('\u{1b}'));
+    assert!(colored.starts_with("\u{1b}[1mtopic "), "{colored}");
+    let error = orders(&["--name", "shop/none", "--color", "always"]);
+    assert!(error.stderr.starts_with("\u{1b}[31merror:\u{1b}[0m "), "{}", error.stderr);
+}
+
+/// A slow fixture: one that waits, and ends when told.
+#[test]
+fn progress_is_told_on_stderr_where_there_is_no_terminal() {
+    let case = Case::new(&things(&json!({"message_format": "JSON"})), "");
+    let mut command = preview(&case.path("flow.yaml"), Path::new("-"), &["--output", "jsonl"]);
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(b"[\"acme/things\",{\"id\":7}]\n{\"commit\":true}\n").unwrap();
+    let mut stderr = std::io::BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    // On a busy machine the document may not be sent yet when the first line comes.
+    while !line.starts_with("1 document, ") {
+        line.clear();
+        assert_ne!(std::io::BufRead::read_line(&mut stderr, &mut line).unwrap(), 0, "it ended");
+        assert!(line.starts_with(['0', '1']) && line.contains("/s, "), "{line}");
+    }
+    assert!(line.ends_with("/s, 35 bytes\n"), "{line}");
+    drop(stdin);
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.stdout.iter().filter(|byte| **byte == b'\n').count(), 1, "stdout has messages alone");
+}

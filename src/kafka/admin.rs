@@ -419,7 +419,7 @@ impl<'a> Question<'a> {
     }
 }
 
-fn new_topic(
+pub(super) fn new_topic(
     name: &CStr,
     partitions: i32,
     replication: i32,
@@ -434,7 +434,11 @@ fn new_topic(
 }
 
 /// Options with a time-out. The caller destroys them.
-fn options(client: &Client, operation: Operation, timeout: Duration) -> *mut sys::rd_kafka_AdminOptions_t {
+pub(super) fn options(
+    client: &Client,
+    operation: Operation,
+    timeout: Duration,
+) -> *mut sys::rd_kafka_AdminOptions_t {
     let mut text: [c_char; 256] = [0; 256];
     // SAFETY: the client is live; at most `text.len()` bytes are written. The time-out is within librdkafka's hour.
     unsafe {
@@ -455,7 +459,7 @@ fn options(client: &Client, operation: Operation, timeout: Duration) -> *mut sys
 /// # Safety
 ///
 /// `items` must be null or point to `count` live items.
-unsafe fn items<'a, T>(items: *mut *const T, count: usize) -> &'a [*const T] {
+pub(super) unsafe fn items<'a, T>(items: *mut *const T, count: usize) -> &'a [*const T] {
     if items.is_null() || count == 0 {
         return &[];
     }

@@ -3,7 +3,7 @@
 //! mock cluster.
 //!
 //! All of the crate's `unsafe` is in this room, in `client` (owned handles of librdkafka's objects), and in
-//! the thin calls of `admin`, `progress`, `consumer`, `mock` and `exit`. What is written is lent to librdkafka without a
+//! the thin calls of `admin`, `inspect`, `progress`, `consumer`, `mock` and `exit`. What is written is lent to librdkafka without a
 //! copy; `ledger` owns the memory until the delivery reports of everything in it have come.
 //!
 //! Threads: the session's thread owns the [`Outbox`]; one thread named `delivery` polls librdkafka's main
@@ -19,6 +19,7 @@ mod delivery;
 mod error;
 mod exit;
 mod gather;
+mod inspect;
 mod ledger;
 pub mod mock;
 mod outbox;
@@ -35,6 +36,7 @@ pub use self::admin::{create_missing, probe};
 pub use self::consumer::{Consumer, Record, Start};
 pub use self::error::Error;
 pub use self::exit::exit_now;
+pub use self::inspect::{ClusterFacts, Inspection, Node, Operation, TopicFacts, Trouble};
 pub use self::ledger::AckTracker;
 pub use self::outbox::{Committed, Outbox, Topic};
 pub use self::progress::{ProgressReader, prepare_progress_topic};

@@ -4,25 +4,35 @@
 //! Responses are read only where the protocol has one, so Stores are written while nothing is read;
 //! the connector is silent then. A thread named `connector-log` reads stderr to its end.
 
+use std::fs;
 use std::io;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::Duration;
 
+use serde_json::{Map, Value};
+use tracing::level_filters::LevelFilter;
+
 use super::error::Error;
 use super::log;
+use super::progress::{Screen, tell};
 use super::task::StoreDoc;
 use super::task::source::Endpoint;
 use crate::protocol::messages::{Request, Response, flow, request, response};
 use crate::protocol::{self, Codec, RequestWriter, ResponseReader};
+use crate::session;
 
 /// How connectors are started.
 pub(super) struct Launch {
     /// What both sides speak.
     pub(super) codec: Codec,
     /// The environment that the specification gives them.
-    pub(super) env: Vec<(String, String)>,
+    env: Vec<(String, String)>,
+    /// Bytes of the messages in committed transactions, once [`measure`](Self::measure) was called.
+    committed: Option<Arc<AtomicU64>>,
 }
 
 /// A connector that runs. It is killed when dropped before [`end`](Self::end).
@@ -44,7 +54,13 @@ impl Launch {
             Endpoint::Local { protobuf: true, env } => (Codec::Proto, env.clone()),
             Endpoint::Connector { .. } => (Codec::Proto, Default::default()),
         };
-        Self { codec: codec.unwrap_or(usual), env: env.into_iter().collect() }
+        Self { codec: codec.unwrap_or(usual), env: env.into_iter().collect(), committed: None }
+    }
+
+    /// From here on, has connectors tell in their log how many bytes they commit. Those lines are not shown unless `LOG_LEVEL` asks
+    /// for them.
+    pub(super) fn measure(&mut self) -> Arc<AtomicU64> {
+        Arc::clone(self.committed.get_or_insert_default())
     }
 
     /// Starts this same program as a connector, and asks Spec of it, as every process is asked first.
@@ -52,6 +68,9 @@ impl Launch {
         let system = |doing| move |source| Error::System { doing, source };
         let program = std::env::current_exe().map_err(system("finding the program of the connector"))?;
         let level = std::env::var("LOG_LEVEL").unwrap_or_else(|_| "warn".to_owned());
+        // As the connector reads it.
+        let shown = level.parse().unwrap_or(LevelFilter::INFO);
+        let level = if self.committed.is_some() && shown < LevelFilter::DEBUG { "debug" } else { &level };
         let mut child = Command::new(program)
             .envs(self.env.iter().map(|(name, value)| (name, value)))
             .env(Codec::VARIABLE, self.codec.name())
@@ -76,10 +95,18 @@ impl Launch {
             log,
             ended: None,
         };
+        let committed = self.committed.clone();
+        let note = move |message: &str, fields: &Map<String, Value>| {
+            if let (Some(committed), session::COMMITTED) = (&committed, message)
+                && let Some(bytes) = fields.get("bytes").and_then(Value::as_u64)
+            {
+                committed.fetch_add(bytes, Ordering::Relaxed);
+            }
+        };
         thread::Builder::new()
             .name("connector-log".to_owned())
             .spawn(move || {
-                let last = log::copy(stderr, &mut io::stderr());
+                let last = log::copy(stderr, &mut Screen, shown, note);
                 // The other end is gone when nobody cares any more.
                 let _gone = sender.send(last);
             })
@@ -143,23 +170,21 @@ impl Connector {
     /// A Store, which nobody answers. It may wait in memory until [`push_on`](Self::push_on) or the
     /// next request.
     pub(super) fn store(&mut self, store: StoreDoc) -> Result<(), Error> {
-        let mut request = request::Store {
-            binding: store.binding,
-            doc_json: store.doc_json.into(),
-            delete: store.delete,
-            ..request::Store::default()
-        };
-        match self.codec {
-            Codec::Proto => {
-                request.key_packed = store.key_packed.into();
-                request.values_packed = store.values_packed.into();
-            }
-            Codec::Json => {
-                request.key_json = store.key_json.into();
-                request.values_json = store.values_json.into();
-            }
-        }
+        let request = store_request(store, self.codec);
         self.write("taking Stores", |requests| requests.push(&request.into()))
+    }
+
+    /// Stores that are in frames already.
+    pub(super) fn store_frames(&mut self, frames: &[u8]) -> Result<(), Error> {
+        self.write("taking Stores", |requests| requests.push_frames(frames))
+    }
+
+    /// The most memory that the process has ever had, in bytes; none where the system does not tell.
+    pub(super) fn peak_memory(&self) -> Option<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+        let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+        kibibytes.checked_mul(1024)
     }
 
     /// Sends the Stores that wait in memory.
@@ -205,7 +230,7 @@ impl Connector {
         if status.success() {
             // An error that did no harm has still to be told.
             if let Some(last) = last {
-                super::tell(&format!("connector: ERROR {last}"));
+                tell(&format!("connector: ERROR {last}"));
             }
             return Ok(());
         }
@@ -286,6 +311,27 @@ impl Drop for Connector {
         let _ended = self.child.kill();
         let _status = self.child.wait();
     }
+}
+
+/// A Store as a request, with the form of its fields that a codec has.
+pub(super) fn store_request(store: StoreDoc, codec: Codec) -> request::Store {
+    let mut request = request::Store {
+        binding: store.binding,
+        doc_json: store.doc_json.into(),
+        delete: store.delete,
+        ..request::Store::default()
+    };
+    match codec {
+        Codec::Proto => {
+            request.key_packed = store.key_packed.into();
+            request.values_packed = store.values_packed.into();
+        }
+        Codec::Json => {
+            request.key_json = store.key_json.into();
+            request.values_json = store.values_json.into();
+        }
+    }
+    request
 }
 
 /// The version of a task that is applied and opened.

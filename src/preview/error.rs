@@ -34,6 +34,27 @@ pub enum Error {
         /// What the system says.
         source: io::Error,
     },
+    /// No binding writes to a topic that was asked for.
+    #[error("--topic {topic}: no binding writes to it; the task's topics are {topics}")]
+    UnknownTopic {
+        /// The topic.
+        topic: String,
+        /// Those of the task.
+        topics: String,
+    },
+    /// Documents of a collection cannot be made.
+    #[error(
+        "collection {collection:?}: generating documents: {reason}; give documents with --fixture instead"
+    )]
+    Generate {
+        /// The collection.
+        collection: String,
+        /// Why not.
+        reason: String,
+    },
+    /// A thread that makes documents is gone.
+    #[error("a thread that makes documents ended before its time; this is a defect of the preview")]
+    GeneratorGone,
     /// Something of the system's that the preview itself needs.
     #[error("{doing}: {source}")]
     System {
@@ -174,6 +195,10 @@ mod tests {
                 Error::Dropped { topic: "t".to_owned(), partition: 1, from: 3, until: 9 },
                 "topic \"t\", partition 1: the embedded brokers dropped the messages from offset 3 to 9 before \
                  they were read; use fewer large documents in the fixture, or real brokers with --live",
+            ),
+            (
+                Error::UnknownTopic { topic: "t".to_owned(), topics: "a, b".to_owned() },
+                "--topic t: no binding writes to it; the task's topics are a, b",
             ),
             (
                 Error::Count { messages: 4, stores: 3 },

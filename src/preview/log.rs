@@ -4,12 +4,20 @@ use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read, Write};
 
 use serde_json::{Map, Value};
+use tracing::level_filters::LevelFilter;
 
 /// Copies a connector's log to `output` until it ends, one line for each event.
 ///
 /// An error is held back until something follows it. The last line, if it is one, is not copied but
 /// returned: it says why the connector failed, which is for the caller to tell.
-pub(super) fn copy(stderr: impl Read, output: &mut impl Write) -> Option<String> {
+///
+/// Only events of level `shown` and above are copied, whatever the connector logs. `note` sees all of them.
+pub(super) fn copy(
+    stderr: impl Read,
+    output: &mut impl Write,
+    shown: LevelFilter,
+    mut note: impl FnMut(&str, &Map<String, Value>),
+) -> Option<String> {
     let mut input = BufReader::new(stderr);
     let mut line = Vec::new();
     let mut held: Option<Event> = None;
@@ -25,10 +33,14 @@ pub(super) fn copy(stderr: impl Read, output: &mut impl Write) -> Option<String>
         if text.is_empty() {
             continue;
         }
+        let event = Event::parse(text);
+        note(&event.message, &event.fields);
+        if event.level.parse().is_ok_and(|level: LevelFilter| level > shown) {
+            continue;
+        }
         if let Some(held) = held.take() {
             held.print(output);
         }
-        let event = Event::parse(text);
         if event.level == "ERROR" { held = Some(event) } else { event.print(output) }
     }
 }
@@ -77,7 +89,7 @@ mod tests {
 
     fn copied(log: &str) -> (String, Option<String>) {
         let mut output = Vec::new();
-        let last = copy(log.as_bytes(), &mut output);
+        let last = copy(log.as_bytes(), &mut output, LevelFilter::INFO, |_, _| {});
         (String::from_utf8(output).unwrap(), last)
     }
 
@@ -94,6 +106,25 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_to_be_shown_is_noted_all_the_same() {
+        let log = concat!(
+            r#"{"level":"DEBUG","message":"committed","bytes":7}"#,
+            "\n",
+            r#"{"level":"ERROR","message":"it broke"}"#,
+            "\n",
+            r#"{"level":"DEBUG","message":"bye"}"#,
+        );
+        let mut noted = Vec::new();
+        let mut output = Vec::new();
+        let last = copy(log.as_bytes(), &mut output, LevelFilter::WARN, |message, fields| {
+            noted.push((message.to_owned(), fields.get("bytes").and_then(Value::as_u64)));
+        });
+        assert_eq!((output.len(), last.as_deref()), (0, Some("it broke")));
+        let expected = [("committed", Some(7)), ("it broke", None), ("bye", None)];
+        assert_eq!(noted, expected.map(|(message, bytes)| (message.to_owned(), bytes)));
+    }
+
+    #[test]
     fn an_error_in_the_end_is_the_callers() {
         let error = r#"{"level":"ERROR","message":"it broke","topic":"t"}"#;
         assert_eq!(copied(&format!("{error}\n")), (String::new(), Some("it broke".to_owned())));
@@ -104,7 +135,7 @@ mod tests {
     #[test]
     fn what_is_not_text_comes_out_replaced() {
         let mut output = Vec::new();
-        copy(&b"\xff\n"[..], &mut output);
+        copy(&b"\xff\n"[..], &mut output, LevelFilter::INFO, |_, _| {});
         assert_eq!(output, "connector: \u{fffd}\n".as_bytes());
     }
 }

@@ -3,28 +3,34 @@
 //! [`run`] starts this same binary as a connector, one process for Validate, one for Apply and one for
 //! each session, and speaks the protocol with it. Brokers and registry are embedded in this process
 //! unless `--live` asks for the configuration's own. What lands in the topics is read back while it is
-//! written, and printed in the end.
+//! written, and printed in the end. Documents may also be made from the collections' schemas, as a load; what
+//! lands is not read then, and the figures are printed.
 //!
 //! Threads: the caller's sends requests and waits for responses; `reader` reads the topics; one
-//! `connector-log` for each process passes its log on; one worker of a tokio runtime serves the
-//! embedded registry; librdkafka has its own.
+//! `connector-log` for each process passes its log on; `generator`s make documents; `progress` tells how far it is;
+//! one worker of a tokio runtime serves the embedded registry; librdkafka has its own.
 
 mod avro;
 mod connector;
 mod error;
+mod generate;
 mod landed;
+mod load;
 mod log;
 mod message;
 mod print;
+mod progress;
 mod reader;
 mod servers;
 mod sessions;
 pub mod task;
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Write as _};
-use std::path::PathBuf;
+use std::io::{self, BufRead, BufReader, Read, Write as _};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use clap::ValueEnum;
@@ -32,15 +38,21 @@ use clap::ValueEnum;
 pub use error::Error;
 
 use self::connector::Launch;
+use self::generate::{Batches, Generator, Order};
+use self::landed::Landed;
+use self::load::Load;
 use self::message::{Decoder, Schemas};
 use self::print::Summary;
+use self::progress::{Counted, Counters, Goal, Progress, Screen, tell};
 use self::reader::Reader;
 use self::servers::Servers;
+use self::sessions::Documents;
 use self::task::source::Source;
-use self::task::{BuiltTask, Fixture, Task};
-use crate::config::{EndpointConfig, MessageFormat};
+use self::task::{BuiltTask, Fixture, Task, TaskBinding};
+use crate::config::{EndpointConfig, MessageFormat, Resource};
 use crate::protocol::Codec;
 use crate::registry::Client;
+use crate::terminal::{Color, Style};
 
 /// What to preview, and how.
 #[derive(Clone, Debug, clap::Args)]
@@ -50,8 +62,33 @@ pub struct Args {
     pub source: PathBuf,
     /// The documents: a line ["collection", {document}] for each, {"commit": true} between transactions;
     /// - is standard input.
-    #[arg(long, value_name = "FILE")]
-    pub fixture: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "generate", conflicts_with = "generate")]
+    pub fixture: Option<PathBuf>,
+    /// In place of a fixture: make N documents from the schemas of the collections, send them as fast as they are taken, and
+    /// print what it came to. Messages are not read back unless --read-back asks for it.
+    #[arg(long, value_name = "N")]
+    pub generate: Option<u64>,
+    /// What documents are made from besides the schemas: the same documents for the same number.
+    #[arg(long, value_name = "NUMBER", default_value_t = 1, requires = "generate")]
+    pub seed: u64,
+    /// Documents of a transaction.
+    #[arg(long, value_name = "N", default_value_t = 10_000, requires = "generate",
+          value_parser = clap::value_parser!(u64).range(1..))]
+    pub transaction_size: u64,
+    /// Of a hundred documents so many are updates of documents of earlier transactions, some of them deletions where
+    /// the schema has _meta/op.
+    #[arg(long, value_name = "PERCENT", default_value_t = 10, requires = "generate",
+          value_parser = clap::value_parser!(u64).range(..=100))]
+    pub updates: u64,
+    /// Read the messages of generated documents back, and print them.
+    #[arg(long, requires = "generate")]
+    pub read_back: bool,
+    /// Stop after N documents; the transaction that they end in is committed.
+    #[arg(long, value_name = "N")]
+    pub limit: Option<u64>,
+    /// Only the bindings that write to this topic; may be given several times.
+    #[arg(long, value_name = "NAME")]
+    pub topic: Vec<String>,
     /// The materialization to run; needed if the specification has several.
     #[arg(long, value_name = "TASK")]
     pub name: Option<String>,
@@ -70,6 +107,9 @@ pub struct Args {
     /// the same topics meanwhile cannot be told apart and is printed as well.
     #[arg(long)]
     pub live: bool,
+    /// Whether output is coloured.
+    #[arg(long, value_enum, default_value = "auto")]
+    pub color: Color,
 }
 
 /// A codec by the name that `FLOW_RUNTIME_CODEC` gives it.
@@ -99,14 +139,15 @@ pub fn run(args: &Args) -> ExitCode {
         .with_target(false)
         .with_ansi(false)
         .with_max_level(level.unwrap_or(tracing::level_filters::LevelFilter::WARN))
-        .with_writer(io::stderr)
+        .with_writer(|| Screen)
         .try_init();
     match preview(args) {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever read the output has seen enough.
         Err(Error::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
-            tell(&format!("error: {error}"));
+            let error = format!("{} {error}", Style::Bad.paint("error:", args.color.wanted(&io::stderr())));
+            tell(&error);
             ExitCode::FAILURE
         }
     }
@@ -115,11 +156,17 @@ pub fn run(args: &Args) -> ExitCode {
 fn preview(args: &Args) -> Result<(), Error> {
     let start = Instant::now();
     let source = Source::read(&args.source)?;
-    let task = Task::new(source.materialization(args.name.as_deref())?)?;
+    let mut task = Task::new(source.materialization(args.name.as_deref())?)?;
+    keep_topics(&mut task, &args.topic)?;
     if task.bindings.is_empty() {
         return Err(Error::NoBindings { task: task.name });
     }
-    let fixture = open(&args.fixture)?;
+    let counters = Arc::new(Counters::default());
+    let mut goal = Goal { documents: args.generate.into_iter().chain(args.limit).min(), fixture: None };
+    let fixture = match &args.fixture {
+        Some(path) => Some(open(path, &counters, &mut goal)?),
+        None => None,
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .thread_name("requests")
@@ -133,15 +180,66 @@ fn preview(args: &Args) -> Result<(), Error> {
     };
 
     let codec = args.codec.map(Codec::from);
-    let launch = Launch::new(&task.endpoint, codec);
+    let mut launch = Launch::new(&task.endpoint, codec);
     let (task, topics) = prepare(&launch, task, &servers)?;
     runtime.block_on(servers.number_schemas(&task.spec))?;
-    let mut reader = Reader::start(servers.read(&topics)?, servers.are_embedded())?;
-    sessions::run(&launch, &task, task.transactions(fixture), &args.sessions, &mut reader)?;
-    let stores = reader.written();
-    let landed = reader.finish()?;
+    let order = args.generate.map(|documents| Order {
+        documents: args.limit.map_or(documents, |limit| limit.min(documents)),
+        transaction: args.transaction_size,
+        seed: args.seed,
+        updates: args.updates,
+        codec: launch.codec,
+    });
+    let reads = order.is_none() || args.read_back;
+    let mut reader =
+        if reads { Some(Reader::start(servers.read(&topics)?, servers.are_embedded())?) } else { None };
+    let documents = match (order, fixture) {
+        (Some(order), _) => {
+            // The embedded brokers drop what is not read in time, so there one waits for each.
+            let batch = if reads && servers.are_embedded() { 1 } else { GENERATED_AT_ONCE };
+            Documents::Generated(Batches::start(Generator::new(&task, order, batch)?)?)
+        }
+        (None, Some(fixture)) => Documents::Fixture(task.transactions(fixture)),
+        // The command line asks for one of the two.
+        (None, None) => return Ok(()),
+    };
+    let progress = Progress::start(Arc::clone(&counters), goal, args.color.wanted(&io::stderr()));
+    let committed = order.map(|_| launch.measure());
+    let plan = sessions::Plan {
+        launch: &launch,
+        task: &task,
+        sessions: &args.sessions,
+        limit: args.limit.filter(|_| order.is_none()),
+        counters: &counters,
+        reader: reader.as_mut(),
+    };
+    let mut load = sessions::run(plan, documents)?;
+    if let Some(committed) = committed {
+        // Each session's log has been read to its end.
+        load.message_bytes = committed.load(Ordering::Relaxed);
+    }
+    if let Some(reader) = reader {
+        let stores = reader.written();
+        let landed = reader.finish()?;
+        drop(progress);
+        let messages = landed.messages();
+        print(args, &servers, landed, start, &runtime)?;
+        // Real brokers may have messages of others.
+        if servers.are_embedded() && messages != stores {
+            return Err(Error::Count { messages, stores });
+        }
+    }
+    if order.is_some() { print_load(args, &load) } else { Ok(()) }
+}
 
-    let messages = landed.messages();
+/// Prints the messages that have landed.
+fn print(
+    args: &Args,
+    servers: &Servers,
+    landed: Landed,
+    start: Instant,
+    runtime: &tokio::runtime::Runtime,
+) -> Result<(), Error> {
     let summary = Summary::of(&landed, start.elapsed());
     let schemas = match &servers.endpoint {
         EndpointConfig { message_format: MessageFormat::Avro, schema_registry: Some(registry), .. } => {
@@ -150,18 +248,49 @@ fn preview(args: &Args) -> Result<(), Error> {
         _ => None,
     };
     let decoder = schemas.as_ref().map_or(Ok(Decoder::Json), Schemas::decoder)?;
-    let output = io::stdout().lock();
+    let output = io::stdout();
+    let colored = args.color.wanted(&output);
     match args.output {
-        Output::Table => print::table(output, landed, &decoder, print::width(), summary)?,
+        Output::Table => print::table(output.lock(), landed, &decoder, print::width(), summary, colored),
         Output::Jsonl => {
-            print::jsonl(output, landed, &decoder)?;
+            print::jsonl(output.lock(), landed, &decoder)?;
             tell(&summary.line());
+            Ok(())
         }
     }
-    // Real brokers may have messages of others.
-    if servers.are_embedded() && messages != stores {
-        return Err(Error::Count { messages, stores });
+}
+
+/// Prints what a load came to: on stdout where nothing else is there.
+fn print_load(args: &Args, load: &Load) -> Result<(), Error> {
+    match args.output {
+        Output::Table => {
+            let blank = if args.read_back { "\n" } else { "" };
+            write!(io::stdout(), "{blank}{}", load.text()).map_err(Error::Output)
+        }
+        Output::Jsonl if args.read_back => {
+            tell(&load.json());
+            Ok(())
+        }
+        Output::Jsonl => writeln!(io::stdout(), "{}", load.json()).map_err(Error::Output),
     }
+}
+
+/// Leaves the bindings that write to these topics; all, if there are none.
+fn keep_topics(task: &mut Task, topics: &[String]) -> Result<(), Error> {
+    if topics.is_empty() {
+        return Ok(());
+    }
+    let topic_of = |binding: &TaskBinding| {
+        // What is wrong with a resource is for the connector to tell, if it is kept.
+        Resource::parse(binding.resource.to_string().as_bytes())
+            .ok()
+            .map(|resource| resource.topic.to_string())
+    };
+    let of_task: Vec<_> = task.bindings.iter().filter_map(topic_of).collect();
+    if let Some(unknown) = topics.iter().find(|topic| !of_task.contains(topic)) {
+        return Err(Error::UnknownTopic { topic: unknown.clone(), topics: of_task.join(", ") });
+    }
+    task.bindings.retain(|binding| topic_of(binding).is_some_and(|topic| topics.contains(&topic)));
     Ok(())
 }
 
@@ -186,22 +315,29 @@ fn prepare(launch: &Launch, mut task: Task, servers: &Servers) -> Result<(BuiltT
     Ok((task, topics))
 }
 
-fn open(path: &PathBuf) -> Result<Fixture<Box<dyn BufRead>>, Error> {
+/// Opens the fixture, which counts what is read of it.
+fn open(path: &Path, counters: &Arc<Counters>, goal: &mut Goal) -> Result<Fixture<Box<dyn BufRead>>, Error> {
     const BUFFER: usize = 1 << 18;
+    let counted = |input: Box<dyn Read>| -> Box<dyn BufRead> {
+        Box::new(BufReader::with_capacity(BUFFER, Counted { input, counters: Arc::clone(counters) }))
+    };
     if path.as_os_str() == "-" {
-        return Ok(Fixture::new("standard input", Box::new(BufReader::with_capacity(BUFFER, io::stdin()))));
+        return Ok(Fixture::new("standard input", counted(Box::new(io::stdin()))));
     }
     let name = path.display().to_string();
     match File::open(path) {
-        Ok(file) => Ok(Fixture::new(name, Box::new(BufReader::with_capacity(BUFFER, file)))),
+        Ok(file) => {
+            // A pipe has no size.
+            let size = file.metadata().ok().filter(std::fs::Metadata::is_file);
+            goal.fixture = size.map(|metadata| metadata.len());
+            Ok(Fixture::new(name, counted(Box::new(file))))
+        }
         Err(source) => Err(Error::OpenFixture { path: name, source }),
     }
 }
 
-/// Writes a line to stderr. There is nobody left to tell that it is gone.
-fn tell(line: &str) {
-    let _gone = writeln!(io::stderr(), "{line}");
-}
+/// Documents that a thread makes before it hands them on.
+const GENERATED_AT_ONCE: u64 = 512;
 
 impl From<CodecName> for Codec {
     fn from(name: CodecName) -> Self {

@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use super::error::Error;
 use super::landed::Landed;
 use super::message::{Decoder, Message, SchemaName};
+use crate::terminal::Style;
 
 /// What a preview comes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,10 +61,12 @@ pub(super) fn table(
     decoder: &Decoder<'_>,
     width: usize,
     summary: Summary,
+    colored: bool,
 ) -> Result<(), Error> {
     let mut table = Table {
         output: BufWriter::new(output),
         width,
+        colored,
         pending: Vec::new(),
         columns: None,
         schemas: BTreeSet::new(),
@@ -76,6 +79,8 @@ pub(super) fn table(
 struct Table<W: Write> {
     output: BufWriter<W>,
     width: usize,
+    /// Whether the head stands out, and tombstones do not.
+    colored: bool,
     /// The first rows, until the columns are known.
     pending: Vec<Row>,
     columns: Option<Columns>,
@@ -174,11 +179,15 @@ impl<W: Write> Table<W> {
             key: "key".to_owned(),
             value: "value".to_owned(),
         };
-        self.row(columns, &head)?;
+        self.styled_row(columns, &head, Some(Style::Strong))?;
         rows.iter().try_for_each(|row| self.row(columns, row))
     }
 
     fn row(&mut self, columns: Columns, row: &Row) -> io::Result<()> {
+        self.styled_row(columns, row, (row.value == NO_VALUE).then_some(Style::Faint))
+    }
+
+    fn styled_row(&mut self, columns: Columns, row: &Row, style: Option<Style>) -> io::Result<()> {
         let Columns { topic, partition, offset, schemas, key } = columns;
         let mut line = format!(
             "{:topic$}  {:>partition$}  {:>offset$}  ",
@@ -190,12 +199,17 @@ impl<W: Write> Table<W> {
             line += &format!("{:schemas$}  ", row.schemas.as_deref().unwrap_or_default());
         }
         line += &format!("{:key$}  {}", cut(&row.key, key), row.value);
-        writeln!(self.output, "{}", cut(&line, self.width).trim_end())
+        let line = cut(&line, self.width);
+        let line = line.trim_end();
+        match style {
+            Some(style) => writeln!(self.output, "{}", style.paint(line, self.colored)),
+            None => writeln!(self.output, "{line}"),
+        }
     }
 
     /// JSON as it fits into the table. Characters that could command a terminal are replaced.
     fn cell(&self, json: Option<&RawValue>) -> String {
-        let Some(json) = json else { return "-".to_owned() };
+        let Some(json) = json else { return NO_VALUE.to_owned() };
         let characters = json.get().chars().take(self.width.saturating_add(1));
         characters.map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
     }
@@ -220,7 +234,7 @@ fn cut(text: &str, width: usize) -> String {
 }
 
 /// A number with commas between thousands.
-fn grouped(number: u64) -> String {
+pub(super) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (i, digit) in digits.chars().enumerate() {
@@ -232,6 +246,8 @@ fn grouped(number: u64) -> String {
     text
 }
 
+/// What stands for a key or value that is not there.
+const NO_VALUE: &str = "-";
 /// How many rows decide the widths of the columns.
 const MEASURED: usize = 1000;
 /// Narrower ones could not hold the columns in front of key and value.
@@ -263,7 +279,7 @@ mod tests {
         let mut output = Vec::new();
         let landed = landed(records);
         let summary = Summary::of(&landed, Duration::from_millis(1260));
-        table(&mut output, landed, &Decoder::Json, width, summary).unwrap();
+        table(&mut output, landed, &Decoder::Json, width, summary, false).unwrap();
         String::from_utf8(output).unwrap()
     }
 
@@ -328,6 +344,7 @@ st              0       0  {\"warehouse\":\"a nam…  1
         let mut table = Table {
             output: BufWriter::new(&mut output),
             width: 80,
+            colored: false,
             pending: Vec::new(),
             columns: None,
             schemas: BTreeSet::new(),

@@ -111,12 +111,12 @@ impl Reader {
         })
     }
 
-    /// Counts a Store that is sent, of about `bytes`.
-    pub(super) fn sent(&mut self, bytes: usize) {
-        self.written += 1;
+    /// Counts Stores that are sent, of about `bytes`.
+    pub(super) fn sent(&mut self, stores: u64, bytes: usize) {
+        self.written += stores;
         if let Some(wave) = &mut self.waves {
             wave.bytes = wave.bytes.saturating_add(bytes);
-            wave.messages += 1;
+            wave.messages += stores;
         }
     }
 
@@ -330,7 +330,7 @@ mod tests {
     fn stores_wait_when_a_wave_is_full_and_go_on_when_it_has_been_read() {
         let (mut reader, sender, _) = start(true, (0, 0));
         assert!(!reader.is_full(usize::MAX), "a large one passes alone");
-        reader.sent(WAVE_BYTES - 10);
+        reader.sent(1, WAVE_BYTES - 10);
         assert!(!reader.is_full(10));
         assert!(reader.is_full(11));
         sender.send(record(0, 0)).unwrap();
@@ -338,7 +338,7 @@ mod tests {
         assert!(!reader.is_full(11));
         for _ in 0..WAVE_MESSAGES {
             assert!(!reader.is_full(0));
-            reader.sent(0);
+            reader.sent(1, 0);
         }
         assert!(reader.is_full(0));
     }
@@ -346,15 +346,15 @@ mod tests {
     #[test]
     fn real_brokers_need_no_waves() {
         let (mut reader, _, _) = start(false, (0, 0));
-        reader.sent(usize::MAX);
+        reader.sent(1, usize::MAX);
         assert!(!reader.is_full(usize::MAX));
     }
 
     #[test]
     fn waiting_ends_when_the_writer_gives_up_or_nothing_comes() {
         let (mut reader, sender, _) = start(true, (0, 0));
-        reader.sent(1);
-        reader.sent(1);
+        reader.sent(1, 1);
+        reader.sent(1, 1);
         sender.send(record(0, 0)).unwrap();
         assert!(!reader.catch_up(|| true).unwrap());
         let error = reader.catch_up(|| false).unwrap_err();
@@ -364,7 +364,7 @@ mod tests {
     #[test]
     fn a_hole_means_that_messages_were_dropped() {
         let (mut reader, sender, _) = start(true, (0, 0));
-        reader.sent(1);
+        reader.sent(1, 1);
         sender.send(record(1, 3)).unwrap();
         let error = reader.catch_up(|| false).unwrap_err();
         assert!(matches!(error, Error::Dropped { partition: 1, from: 0, until: 3, .. }), "{error}");
@@ -373,7 +373,7 @@ mod tests {
     #[test]
     fn finishing_reads_to_the_ends_from_where_it_began() {
         let (mut reader, sender, ends) = start(false, (5, 7));
-        reader.sent(1);
+        reader.sent(1, 1);
         *ends.lock().unwrap() = (5, 9);
         sender.send(record(1, 7)).unwrap();
         sender.send(record(1, 8)).unwrap();
@@ -384,13 +384,13 @@ mod tests {
     fn marks_in_the_log_are_not_waited_for_for_ever_but_messages_are_counted() {
         let (mut reader, sender, ends) = start(false, (0, 0));
         *ends.lock().unwrap() = (2, 0);
-        reader.sent(1);
+        reader.sent(1, 1);
         sender.send(record(0, 0)).unwrap();
         assert_eq!(reader.finish().unwrap().messages(), 1);
 
         let (mut reader, _sender, ends) = start(false, (0, 0));
         *ends.lock().unwrap() = (1, 0);
-        reader.sent(1);
+        reader.sent(1, 1);
         assert!(matches!(reader.finish(), Err(Error::Missing { read: 0, written: 1, .. })));
     }
 }

@@ -45,13 +45,22 @@ impl Servers {
                 let started = runtime.block_on(Registry::start(Options::default()));
                 let started = started
                     .map_err(|source| Error::System { doing: "starting the embedded registry", source })?;
-                members.insert("schema_registry".to_owned(), json!({"endpoint": started.url().as_str()}));
+                // How schemas are named and kept stays; whom one logs in to does not.
+                let registry_members = members.entry("schema_registry").or_insert(Value::Null);
+                if !registry_members.is_object() {
+                    *registry_members = json!({});
+                }
+                registry_members["endpoint"] = Value::from(started.url().as_str());
+                if let Some(members) = registry_members.as_object_mut() {
+                    members.retain(|name, _| !REGISTRY_LOGINS.contains(&name.as_str()));
+                }
                 registry = Some(started);
             }
             members.insert("bootstrap_servers".to_owned(), Value::from(cluster.bootstrap_servers()));
             members.insert("topic_replication_factor".to_owned(), Value::from(1));
-            members.remove("credentials");
-            members.remove("tls");
+            for name in BROKER_LOGINS {
+                members.remove(name);
+            }
         }
         let endpoint = parse(&config)?;
         Ok(Self { config, endpoint, cluster: Some(cluster), registry })
@@ -124,6 +133,12 @@ pub(super) fn topics<'a>(
     Ok(topics)
 }
 
+/// Members about connections, which embedded servers do without.
+const BROKER_LOGINS: [&str; 3] = ["credentials", "tls", "tls_certificates"];
+/// The same of `schema_registry`.
+const REGISTRY_LOGINS: [&str; 6] =
+    ["username", "password", "bearer_token", "client_certificate", "client_key", "ca_certificate"];
+
 fn parse(config: &Value) -> Result<EndpointConfig, Error> {
     let place = "the endpoint's configuration";
     EndpointConfig::parse(config.to_string().as_bytes())
@@ -179,6 +194,11 @@ mod tests {
             assert_eq!(registry.endpoint.host_str(), Some("127.0.0.1"));
             assert_eq!(registry.username, None);
         }
+        let config = json!({"message_format": "Avro", "schema_registry": {
+            "endpoint": "https://r.example", "password": "p", "bearer_token": "b", "subject_strategy": "topic_name",
+        }});
+        let kept = embedded(&config).unwrap().config["schema_registry"].as_object().unwrap().clone();
+        assert_eq!(kept.keys().collect::<Vec<_>>(), ["endpoint", "subject_strategy"]);
         let config = json!({"message_format": "JSON", "schema_registry": null});
         assert_eq!(embedded(&config).unwrap().endpoint.schema_registry, None);
     }

@@ -1,62 +1,136 @@
-//! The sessions of a preview: a connector each, and the fixture's transactions sent through them.
+//! The sessions of a preview: a connector each, and transactions sent through them.
 
 use std::io::BufRead;
+use std::time::Instant;
 
 use super::connector::{Connector, Launch};
 use super::error::Error;
+use super::generate::Batches;
+use super::load::Load;
+use super::progress::Counters;
 use super::reader::Reader;
 use super::task::{BuiltTask, StoreDoc, Transactions};
 use crate::protocol::messages::flow;
 
-/// Sends transactions: `limits` has how many for each session, a negative number being all that are
-/// left. Without limits there is one session.
-pub(super) fn run<R: BufRead>(
-    launch: &Launch,
-    task: &BuiltTask,
-    mut transactions: Transactions<R>,
-    limits: &[i64],
-    reader: &mut Reader,
-) -> Result<(), Error> {
-    let overheads: Vec<usize> = task.spec.bindings.iter().map(overhead).collect();
-    for limit in if limits.is_empty() { &[-1] } else { limits } {
-        let mut connector = launch.start()?;
-        connector.open(&task.spec)?;
-        let mut left = u64::try_from(*limit).unwrap_or(u64::MAX);
-        while left > 0 {
-            let Some(transaction) = transactions.next_transaction()? else { break };
-            left -= 1;
-            connector.flush()?;
-            for store in transaction {
-                let store = store?;
-                let overhead = usize::try_from(store.binding).ok().and_then(|index| overheads.get(index));
-                send(&mut connector, store, overhead.copied().unwrap_or_default(), reader)?;
-            }
-            connector.start_commit()?;
-            connector.acknowledge()?;
-        }
-        connector.end()?;
-    }
-    Ok(())
+/// Where documents come from.
+pub(super) enum Documents<R> {
+    Fixture(Transactions<R>),
+    Generated(Batches),
 }
 
-/// Sends a Store once there is room for its message.
-fn send(
+/// How they are sent.
+pub(super) struct Plan<'a> {
+    pub(super) launch: &'a Launch,
+    pub(super) task: &'a BuiltTask,
+    /// How many transactions each session has, a negative number being all that are left. Without any there is one session.
+    pub(super) sessions: &'a [i64],
+    /// Documents after which the transaction is committed and nothing follows.
+    pub(super) limit: Option<u64>,
+    pub(super) counters: &'a Counters,
+    /// Who reads messages back, if they are.
+    pub(super) reader: Option<&'a mut Reader>,
+}
+
+/// Sends the documents.
+pub(super) fn run<R: BufRead>(mut plan: Plan<'_>, mut documents: Documents<R>) -> Result<Load, Error> {
+    let overheads: Vec<usize> = plan.task.spec.bindings.iter().map(overhead).collect();
+    let mut load = Load::default();
+    for limit in if plan.sessions.is_empty() { &[-1] } else { plan.sessions } {
+        let mut connector = plan.launch.start()?;
+        connector.open(&plan.task.spec)?;
+        let mut left = u64::try_from(*limit).unwrap_or(u64::MAX);
+        let start = Instant::now();
+        while left > 0 && plan.limit.is_none_or(|limit| load.stores == 0 || load.stores < limit) {
+            left -= 1;
+            if !transaction(&mut plan, &mut documents, &mut connector, &overheads, &mut load)? {
+                break;
+            }
+        }
+        load.time += start.elapsed();
+        load.peak_memory = load.peak_memory.max(connector.peak_memory());
+        connector.end()?;
+    }
+    Ok(load)
+}
+
+/// Sends one transaction; says whether there was one.
+fn transaction<R: BufRead>(
+    plan: &mut Plan<'_>,
+    documents: &mut Documents<R>,
     connector: &mut Connector,
-    store: StoreDoc,
-    overhead: usize,
-    reader: &mut Reader,
+    overheads: &[usize],
+    load: &mut Load,
+) -> Result<bool, Error> {
+    let room = |load: &Load| plan.limit.is_none_or(|limit| load.stores < limit);
+    match documents {
+        Documents::Fixture(transactions) => {
+            let Some(transaction) = transactions.next_transaction()? else { return Ok(false) };
+            connector.flush()?;
+            for store in transaction {
+                if !room(load) {
+                    break;
+                }
+                let store = store?;
+                let overhead = usize::try_from(store.binding).ok().and_then(|index| overheads.get(index));
+                let fields = field_bytes(&store);
+                // Quotes and the like grow where a document becomes a text in another.
+                let bytes = overhead.copied().unwrap_or_default().saturating_add(fields.saturating_mul(2));
+                make_room(plan.reader.as_deref_mut(), connector, 1, bytes)?;
+                connector.store(store)?;
+                count(plan.counters, load, 1, fields);
+            }
+        }
+        Documents::Generated(batches) => {
+            if !batches.has_transaction() {
+                return Ok(false);
+            }
+            connector.flush()?;
+            while let Some(batch) = batches.next_batch()? {
+                make_room(
+                    plan.reader.as_deref_mut(),
+                    connector,
+                    batch.stores,
+                    batch.frames.len().saturating_mul(2),
+                )?;
+                connector.store_frames(&batch.frames)?;
+                count(plan.counters, load, batch.stores, batch.frames.len());
+            }
+        }
+    }
+    let start = Instant::now();
+    connector.start_commit()?;
+    load.commits.push(start.elapsed());
+    connector.acknowledge()?;
+    Ok(true)
+}
+
+fn count(counters: &Counters, load: &mut Load, stores: u64, bytes: usize) {
+    counters.sent(stores, bytes);
+    load.stores += stores;
+    load.bytes += u64::try_from(bytes).unwrap_or(u64::MAX);
+}
+
+/// Waits until there is room for messages of about so many bytes, and counts them.
+fn make_room(
+    reader: Option<&mut Reader>,
+    connector: &mut Connector,
+    stores: u64,
+    bytes: usize,
 ) -> Result<(), Error> {
-    // Quotes and the like grow where a document becomes a text in another.
-    let fields = store.key_packed.len() + store.values_packed.len() + store.doc_json.len();
-    let bytes = overhead.saturating_add(fields.saturating_mul(2));
+    let Some(reader) = reader else { return Ok(()) };
     if reader.is_full(bytes) {
         connector.push_on()?;
         if !reader.catch_up(|| connector.has_ended())? {
             return Err(connector.failed("taking Stores", None));
         }
     }
-    reader.sent(bytes);
-    connector.store(store)
+    reader.sent(stores, bytes);
+    Ok(())
+}
+
+/// The bytes of a Store's fields, in the form that has most.
+fn field_bytes(store: &StoreDoc) -> usize {
+    store.key_packed.len() + store.values_packed.len() + store.doc_json.len()
 }
 
 /// The bytes that a message has besides its values: names of fields, and punctuation.

@@ -66,6 +66,17 @@ impl<W: Write> RequestWriter<W> {
         if self.frames.pending.len() >= ENOUGH { self.frames.write(name) } else { Ok(()) }
     }
 
+    /// Writes whole frames that were made elsewhere, behind those that are pending.
+    ///
+    /// # Errors
+    ///
+    /// The output fails.
+    pub fn push_frames(&mut self, frames: &[u8]) -> Result<(), Error> {
+        const NAME: &str = "frames";
+        self.frames.flush(NAME)?;
+        self.frames.output.write_all(frames).map_err(|source| Error::Write { name: NAME, source })
+    }
+
     /// Writes what is pending.
     ///
     /// # Errors

@@ -53,6 +53,18 @@ impl Client {
         }
     }
 
+    /// Counts the registry's subjects, to show that they can be listed.
+    ///
+    /// # Errors
+    ///
+    /// No good answer came within `limit`.
+    pub async fn count_subjects(&self, limit: Duration) -> Result<usize, Error> {
+        let call = self.exchange.get(Doing::List, &["subjects"], SCHEMA_LIMIT);
+        let answer = self.exchange.send(&call, limit).await?;
+        let subjects = answer.as_array().filter(|subjects| subjects.iter().all(Value::is_string));
+        subjects.map(Vec::len).ok_or_else(|| self.exchange.unreadable(&call, "is no list of subjects"))
+    }
+
     /// Registers schemas, given as subject and text, and returns their numbers in the order given.
     ///
     /// Each distinct pair is sent once, at most ten at a time. A schema that is registered already
@@ -156,5 +168,5 @@ const AT_ONCE: usize = 10;
 /// Bytes of an answer that is no schema; registries send some hundred.
 const ANSWER_LIMIT: usize = 1024 * 1024;
 
-/// Bytes of an answer that carries a schema.
+/// Bytes of an answer that carries a schema, or all subjects.
 const SCHEMA_LIMIT: usize = 16 * 1024 * 1024;

@@ -82,6 +82,8 @@ pub enum Error {
 pub enum Doing {
     /// Whether it is there.
     Check,
+    /// Which subjects there are.
+    List,
     /// The number of a schema.
     Register {
         /// The subject that the schema belongs to.
@@ -98,6 +100,7 @@ impl fmt::Display for Doing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Check => f.write_str("reading the configuration"),
+            Self::List => f.write_str("listing the subjects"),
             Self::Register { subject } => write!(f, "registering the schema of subject {subject:?}"),
             Self::Fetch { id } => write!(f, "reading schema {id}"),
         }

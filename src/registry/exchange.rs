@@ -125,7 +125,7 @@ impl Exchange {
     /// Sends a call until it is answered, refused for good, tried often enough, or out of time.
     pub(super) async fn send(&self, call: &Call, limit: Duration) -> Result<Value, Error> {
         let attempts = match call.doing {
-            Doing::Check => self.limits.attempts.min(CHECKS),
+            Doing::Check | Doing::List => self.limits.attempts.min(CHECKS),
             _ => self.limits.attempts,
         };
         let deadline = Instant::now() + limit;

@@ -10,7 +10,7 @@ use crate::schema::keywords::{Place, each_subschema};
 use crate::schema::{Error, pointer};
 
 /// A bundle whose base URIs and anchors are known, and in which every reference resolves.
-pub(super) struct Bundle<'b> {
+pub(crate) struct Bundle<'b> {
     root: &'b Value,
     base: Url,
     /// What a base URI stands for: the root, and each schema with an `$id`.
@@ -20,13 +20,13 @@ pub(super) struct Bundle<'b> {
 }
 
 /// What a reference resolves to.
-pub(super) struct Target<'b> {
+pub(crate) struct Target<'b> {
     /// The referred schema.
-    pub(super) schema: &'b Value,
+    pub(crate) schema: &'b Value,
     /// The base of the references in it, its own `$id` applied.
-    pub(super) base: Url,
+    pub(crate) base: Url,
     /// The reference made absolute, an empty fragment dropped: what tells targets apart.
-    pub(super) uri: String,
+    pub(crate) uri: String,
 }
 
 struct Reference<'b> {
@@ -37,7 +37,7 @@ struct Reference<'b> {
 
 impl<'b> Bundle<'b> {
     /// Indexes the bundle and checks its references.
-    pub(super) fn new(root: &'b Value) -> Result<Self, Error> {
+    pub(crate) fn new(root: &'b Value) -> Result<Self, Error> {
         check_depth(root)?;
         let base = match root.get("$id").and_then(Value::as_str).map(Url::parse) {
             Some(Ok(mut url)) => {
@@ -58,16 +58,16 @@ impl<'b> Bundle<'b> {
         Ok(bundle)
     }
 
-    pub(super) fn root(&self) -> &'b Value {
+    pub(crate) fn root(&self) -> &'b Value {
         self.root
     }
 
-    pub(super) fn base(&self) -> &Url {
+    pub(crate) fn base(&self) -> &Url {
         &self.base
     }
 
     /// The base of what is in a schema: its own `$id`, else that of the schema around it.
-    pub(super) fn base_of<'u>(
+    pub(crate) fn base_of<'u>(
         &self,
         schema: &Value,
         around: &'u Url,
@@ -86,7 +86,7 @@ impl<'b> Bundle<'b> {
     }
 
     /// Follows a reference.
-    pub(super) fn resolve(
+    pub(crate) fn resolve(
         &self,
         reference: &str,
         base: &Url,

@@ -8,7 +8,7 @@ use crate::schema::pointer;
 
 /// Where in a bundle something is: a chain of steps on the stack, printed only for errors and warnings.
 #[derive(Clone, Copy)]
-pub(super) struct Place<'a> {
+pub(crate) struct Place<'a> {
     up: Option<&'a Place<'a>>,
     step: Step<'a>,
 }
@@ -22,7 +22,7 @@ enum Step<'a> {
 
 impl<'a> Place<'a> {
     /// A place that is known by a URI or, for the bundle's root, by `#`.
-    pub(super) fn start(uri: &'a str) -> Self {
+    pub(crate) fn start(uri: &'a str) -> Self {
         Self { up: None, step: Step::Start(uri) }
     }
 

@@ -29,9 +29,11 @@ mod types;
 mod union;
 
 pub use binding::{BindingSchemas, Projection, Selection, binding_schemas};
+pub(crate) use bundle::Bundle;
 pub use canonical::subject;
 pub use error::Error;
 pub use format::Format;
+pub(crate) use keywords::Place;
 pub use locate::{Exists, Location};
 pub use shape::{ArrayShape, NumericShape, ObjectShape, Pattern, Property, Shape, StringShape};
 pub use types::Types;

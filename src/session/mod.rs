@@ -33,6 +33,8 @@ use tokio::sync::mpsc;
 pub use binding::BindingInfo;
 pub(crate) use open::subjects;
 pub use serve::{Surroundings, serve};
+pub(crate) use transact::COMMITTED;
+pub(crate) use validate::check_bindings;
 
 use crate::kafka;
 use crate::log;

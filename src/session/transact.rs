@@ -64,7 +64,7 @@ pub(super) fn transact<R: Read, W: Write>(
                     documents = stored,
                     bytes = committed.bytes,
                     milliseconds = start.elapsed().as_millis(),
-                    "the transaction is committed"
+                    "{COMMITTED}"
                 );
                 stored = 0;
                 stage = Stage::Committed;
@@ -83,6 +83,9 @@ pub(super) fn transact<R: Read, W: Write>(
         responses.send(&answer)?;
     }
 }
+
+/// What the log says at each commit; its field `bytes` has those of the keys and values.
+pub(crate) const COMMITTED: &str = "the transaction is committed";
 
 /// What the session has answered last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -31,6 +31,14 @@ pub(super) fn validate(request: &request::Validate, runtime: &Handle) -> anyhow:
     Ok(Validated { bindings })
 }
 
+/// Checks the bindings of a request alone, without asking any server: each one's fault, if it has one.
+pub(crate) fn check_bindings(
+    config: &EndpointConfig,
+    request: &request::Validate,
+) -> Vec<anyhow::Result<()>> {
+    request.bindings.iter().map(|binding| validate_binding(config, binding, None).map(drop)).collect()
+}
+
 fn validate_binding(
     config: &EndpointConfig,
     binding: &request::ValidateBinding,

@@ -13,6 +13,7 @@ mod common;
 mod apply;
 mod avro;
 mod broker;
+mod check;
 mod end_to_end;
 mod endpoint;
 mod failures;

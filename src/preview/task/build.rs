@@ -138,10 +138,15 @@ impl Task {
 impl BuiltTask {
     /// The documents of a fixture as transactions of this task.
     pub fn transactions<R: BufRead>(&self, fixture: Fixture<R>) -> Transactions<R> {
+        let collections = self.bindings.iter().map(|binding| binding.collection.clone());
+        Transactions::new(fixture, collections.zip(self.extractors()))
+    }
+
+    /// What takes the fields of each binding out of documents.
+    pub fn extractors(&self) -> Vec<Extractor> {
         let extractor =
             |binding: &BuiltBinding| Extractor::new(&binding.projections, &binding.selection, binding.policy);
-        let bindings = self.bindings.iter().map(|binding| (binding.collection.clone(), extractor(binding)));
-        Transactions::new(fixture, bindings)
+        self.bindings.iter().map(extractor).collect()
     }
 }
 

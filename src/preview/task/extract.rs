@@ -10,6 +10,7 @@ use super::projection::Projection;
 use super::selection::Selection;
 use super::tuple;
 use super::uuid;
+use crate::protocol::Codec;
 
 /// What a Store carries, in the forms of both generations of the runtime.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -38,6 +39,13 @@ pub struct Extractor {
     document: bool,
     policy: Policy,
     operation: Pointer,
+}
+
+/// Which forms of a Store are wanted.
+#[derive(Clone, Copy, Debug)]
+struct Forms {
+    packed: bool,
+    json: bool,
 }
 
 #[derive(Debug)]
@@ -99,35 +107,62 @@ impl Extractor {
 
     /// What a Store of the document carries.
     pub fn store(&self, binding: u32, document: &Value) -> StoreDoc {
-        let mut store = StoreDoc { binding, key_packed: self.key(document), ..StoreDoc::default() };
+        self.store_in(binding, document, Forms { packed: true, json: true })
+    }
+
+    /// The same, in the form alone that a codec carries.
+    pub fn store_for(&self, binding: u32, document: &Value, codec: Codec) -> StoreDoc {
+        let json = codec == Codec::Json;
+        self.store_in(binding, document, Forms { packed: !json, json })
+    }
+
+    fn store_in(&self, binding: u32, document: &Value, forms: Forms) -> StoreDoc {
+        let mut store = StoreDoc { binding, ..StoreDoc::default() };
+        if forms.packed {
+            store.key_packed = self.key(document);
+        }
         let mut truncated = false;
         if self.document {
             truncated |= json::write(&mut store.doc_json, document, &self.policy);
         }
         // Keys are never cut.
-        for field in &self.keys {
-            separate(&mut store.key_json);
-            json::write(&mut store.key_json, &field.extract(document), &Policy::default());
+        if forms.json {
+            for field in &self.keys {
+                separate(&mut store.key_json);
+                json::write(&mut store.key_json, &field.extract(document), &Policy::default());
+            }
+            close(&mut store.key_json);
         }
-        close(&mut store.key_json);
 
         // Where `false` has been written that may have to become `true`.
         let mut flags = Vec::new();
         for field in &self.values {
-            separate(&mut store.values_json);
+            if forms.json {
+                separate(&mut store.values_json);
+            }
             if field.kind == Kind::Truncated {
                 flags.push((store.values_packed.len(), store.values_json.len()));
             }
             let value = field.extract(document);
-            truncated |= tuple::pack(&mut store.values_packed, &value, &self.policy);
-            json::write(&mut store.values_json, &value, &self.policy);
+            if forms.packed {
+                truncated |= tuple::pack(&mut store.values_packed, &value, &self.policy);
+            }
+            if forms.json {
+                truncated |= json::write(&mut store.values_json, &value, &self.policy);
+            }
         }
-        close(&mut store.values_json);
+        if forms.json {
+            close(&mut store.values_json);
+        }
         if truncated {
             // From the last to the first, since the texts differ in length.
             for (packed, json) in flags.into_iter().rev() {
-                store.values_packed.splice(packed..=packed, [tuple::TRUE]);
-                store.values_json.splice(json..json + "false".len(), *b"true");
+                if forms.packed {
+                    store.values_packed.splice(packed..=packed, [tuple::TRUE]);
+                }
+                if forms.json {
+                    store.values_json.splice(json..json + "false".len(), *b"true");
+                }
             }
         }
         store.delete = self.operation.query(document).and_then(Value::as_str) == Some("d");

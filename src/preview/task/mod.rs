@@ -14,9 +14,9 @@ mod pointer;
 mod projection;
 mod selection;
 mod tuple;
-mod uuid;
 
 pub mod source;
+pub(super) mod uuid;
 
 pub use build::{BuiltTask, Task, TaskBinding};
 pub use collection::projections;

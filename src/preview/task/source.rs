@@ -12,7 +12,8 @@ use serde_json::{Map, Value};
 
 use super::error::Error;
 use super::pointer::normal;
-use place::{At, read_value};
+use place::At;
+pub use place::read_value;
 
 mod place;
 

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 
 /// The UUID of the document at position `line` of transaction `transaction`, both from zero
 /// (the *classic* rule: an hour for each transaction, a second for each line, since 1970).
-pub(super) fn synthetic(transaction: u64, line: u64) -> String {
+pub(in crate::preview) fn synthetic(transaction: u64, line: u64) -> String {
     let seconds = transaction.wrapping_mul(3600).wrapping_add(line);
     let ticks = UNIX_EPOCH_TICKS.wrapping_add(seconds.wrapping_mul(TICKS_PER_SECOND));
     // Sixty bits last until the year 5236.

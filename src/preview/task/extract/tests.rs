@@ -174,3 +174,18 @@ fn the_truncation_flag_is_set_whatever_was_cut() {
     // What the document says itself does not count.
     assert!(!flags(without(), json!({"_meta": {"flow_truncated": true}})));
 }
+
+#[test]
+fn a_codecs_form_is_the_same_alone() {
+    let policy = Policy { string: 3, ..Policy::default() };
+    let extractor = extractor(&["id"], &["s", "flow_truncated", "nested"], true, policy);
+    for document in
+        [json!({"id": 1, "s": "long"}), json!({"id": "x", "nested": {"a": ["longer"]}}), json!({})]
+    {
+        let both = extractor.store(2, &document);
+        let packed = extractor.store_for(2, &document, Codec::Proto);
+        assert_eq!(packed, StoreDoc { key_json: Vec::new(), values_json: Vec::new(), ..both.clone() });
+        let json = extractor.store_for(2, &document, Codec::Json);
+        assert_eq!(json, StoreDoc { key_packed: Vec::new(), values_packed: Vec::new(), ..both });
+    }
+}

@@ -117,7 +117,10 @@ impl<'v> At<'v> {
 }
 
 /// Reads a file of JSON or YAML.
-pub(super) fn read_value(path: &Path) -> Result<Value, Error> {
+///
+/// # Errors
+/// If it cannot be read, or is neither.
+pub fn read_value(path: &Path) -> Result<Value, Error> {
     let text = fs::read_to_string(path)
         .map_err(|source| Error::ReadSource { path: path.display().to_string(), source })?;
     parse_value(&text, path).map_err(|reason| Error::Syntax { path: path.display().to_string(), reason })

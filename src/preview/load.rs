@@ -1,0 +1,136 @@
+//! What a run of Stores came to: how many, how fast, how long commits took, and what the connector needed.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::print::grouped;
+use super::progress::{per_second, size};
+
+/// The figures of a run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Load {
+    /// Stores that were sent.
+    pub(super) stores: u64,
+    /// Their bytes as the connector reads them.
+    pub(super) bytes: u64,
+    /// Bytes of the keys and values that were committed, as the connector told.
+    pub(super) message_bytes: u64,
+    /// From the first transaction's Flush to the last one's Acknowledged, without the starts of sessions.
+    pub(super) time: Duration,
+    /// For each transaction, from StartCommit to StartedCommit.
+    pub(super) commits: Vec<Duration>,
+    /// The most memory that a connector's process ever had, in bytes; none where the system does not tell.
+    pub(super) peak_memory: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct Figures {
+    documents: u64,
+    transactions: usize,
+    seconds: f64,
+    documents_per_second: u64,
+    store_bytes: u64,
+    message_bytes: u64,
+    commit_median_ms: f64,
+    commit_p99_ms: f64,
+    commit_max_ms: f64,
+    peak_memory_bytes: Option<u64>,
+}
+
+impl Load {
+    /// The figures as lines.
+    pub(super) fn text(&self) -> String {
+        let figures = self.figures();
+        let plural = |count: u64| if count == 1 { "" } else { "s" };
+        let transactions = u64::try_from(figures.transactions).unwrap_or(u64::MAX);
+        let memory = match figures.peak_memory_bytes {
+            Some(bytes) => format!("{} MiB, the connector's process", bytes >> 20),
+            None => "unknown on this system".to_owned(),
+        };
+        format!(
+            "{} document{} in {} transaction{}, {:.1} s\nrate         {} documents/s, {}/s\nto connector {}, as \
+             Stores\nmessages     {} of keys and values, before compression and framing\ncommits      median {:.1} ms, p99 {:.1} ms, max {:.1} ms\npeak memory  {memory}\n",
+            grouped(self.stores),
+            plural(self.stores),
+            grouped(transactions),
+            plural(transactions),
+            figures.seconds,
+            grouped(figures.documents_per_second),
+            size(per_second(self.message_bytes, self.time)),
+            size(self.bytes),
+            size(self.message_bytes),
+            figures.commit_median_ms,
+            figures.commit_p99_ms,
+            figures.commit_max_ms,
+        )
+    }
+
+    /// The figures as one JSON object.
+    pub(super) fn json(&self) -> String {
+        // Numbers and names of our own.
+        serde_json::to_string(&self.figures()).unwrap_or_default()
+    }
+
+    fn figures(&self) -> Figures {
+        let mut commits = self.commits.clone();
+        commits.sort_unstable();
+        let ms = |time: Duration| time.as_secs_f64() * 1000.0;
+        Figures {
+            documents: self.stores,
+            transactions: commits.len(),
+            seconds: self.time.as_secs_f64(),
+            documents_per_second: per_second(self.stores, self.time),
+            store_bytes: self.bytes,
+            message_bytes: self.message_bytes,
+            commit_median_ms: ms(percentile(&commits, 50)),
+            commit_p99_ms: ms(percentile(&commits, 99)),
+            commit_max_ms: ms(percentile(&commits, 100)),
+            peak_memory_bytes: self.peak_memory,
+        }
+    }
+}
+
+/// The least of ascending times that so many of a hundred do not exceed; zero if there are none.
+fn percentile(ascending: &[Duration], percent: usize) -> Duration {
+    let rank = (ascending.len() * percent).div_ceil(100).max(1);
+    ascending.get(rank - 1).copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_are_of_times_that_were_measured() {
+        let times: Vec<_> = (1..=200).map(Duration::from_millis).collect();
+        let of = |percent| percentile(&times, percent).as_millis();
+        assert_eq!([of(50), of(99), of(100)], [100, 198, 200]);
+        assert_eq!(percentile(&times[..1], 50).as_millis(), 1);
+        assert_eq!(percentile(&[], 99), Duration::ZERO);
+    }
+
+    #[test]
+    fn figures_are_shown_with_their_units() {
+        let load = Load {
+            stores: 1_500_000,
+            bytes: 100_000_000,
+            message_bytes: 192_300_000,
+            time: Duration::from_secs(3),
+            commits: [30, 10, 20].map(Duration::from_millis).to_vec(),
+            peak_memory: Some(110 << 20),
+        };
+        let expected = "\
+1,500,000 documents in 3 transactions, 3.0 s
+rate         500,000 documents/s, 64.1 MB/s
+to connector 100.0 MB, as Stores
+messages     192.3 MB of keys and values, before compression and framing
+commits      median 20.0 ms, p99 30.0 ms, max 30.0 ms
+peak memory  110 MiB, the connector's process
+";
+        assert_eq!(load.text(), expected);
+        let json: serde_json::Value = serde_json::from_str(&load.json()).unwrap();
+        assert_eq!((&json["documents"], &json["commit_p99_ms"]), (&1_500_000.into(), &30.0.into()));
+        assert!(Load::default().text().ends_with("peak memory  unknown on this system\n"));
+    }
+}
