@@ -7,13 +7,14 @@
 //! [`session`] is the order of things; [`preview`] plays the runtime's part for people.
 //!
 //! Rooms import only rooms that stand before them in this order: [`protocol`], [`config`],
-//! [`schema`], [`encode`], [`registry`], [`kafka`], [`session`], [`preview`].
+//! [`schema`], [`encode`], [`registry`], [`login`], [`kafka`], [`session`], [`preview`].
 
 pub mod cli;
 pub mod config;
 pub mod encode;
 pub mod kafka;
 pub mod log;
+pub mod login;
 pub mod preview;
 pub mod protocol;
 pub mod registry;

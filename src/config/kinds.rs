@@ -104,7 +104,6 @@ pub(super) fn list() -> Setting<Option<Vec<String>>> {
 
 /// Texts by name. Numbers and booleans are taken as the text that they are written as, since nobody quotes
 /// `retention.ms: 1000`.
-#[cfg_attr(not(test), expect(dead_code, reason = "goes with the first option that is a map"))]
 pub(super) fn map() -> Setting<Option<BTreeMap<String, String>>> {
     Setting::new(json!({"type": "object", "additionalProperties": {"type": "string"}}), |members, name| {
         members.map(name)

@@ -145,6 +145,12 @@ impl EndpointConfig {
 fn fit_together(mut config: EndpointConfig, root: &Members<'_>) -> Result<EndpointConfig, Error> {
     config.bootstrap_servers =
         brokers::read(root, "bootstrap_servers", &config.bootstrap_servers, config.security_protocol())?;
+    if matches!(config.credentials, Some(Credentials::AwsMskIam { .. })) && config.tls.is_none() {
+        return Err(root.missing(
+            "tls",
+            "credentials of AWS MSK IAM are taken over TLS alone: set it to \"system_certificates\"",
+        ));
+    }
     if config.message_format == MessageFormat::Avro && config.schema_registry.is_none() {
         return Err(root.missing(
             "schema_registry",

@@ -214,7 +214,7 @@ fn each_choice_has_its_names_and_no_others() {
         (r#"{"tls":"no"}"#, r#"/tls is "no", expected one of system_certificates"#),
         (
             r#"{"credentials":{"auth_type":"oauth"}}"#,
-            r#"/credentials/auth_type is "oauth", expected one of user_password"#,
+            r#"/credentials/auth_type is "oauth", expected one of user_password, oauth_client_credentials, aws_msk_iam"#,
         ),
         (
             r#"{"credentials":{"auth_type":"user_password","mechanism":"GSSAPI"}}"#,
@@ -228,7 +228,10 @@ fn each_choice_has_its_names_and_no_others() {
 #[test]
 fn incomplete_credentials_say_what_is_missing() {
     for (members, message) in [
-        ("{}", "/credentials/auth_type is missing; set it to \"user_password\""),
+        (
+            "{}",
+            "/credentials/auth_type is missing; set it to one of \"user_password\", \"oauth_client_credentials\", \"aws_msk_iam\"",
+        ),
         (
             r#"{"auth_type":"user_password"}"#,
             "/credentials/mechanism is missing; choose the one that the brokers offer: PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512",
@@ -679,7 +682,13 @@ fn every_property_of_the_forms_is_described() {
 }
 
 /// Said here once more, so that nothing becomes a secret, or ceases to be one, by the way.
-const SECRETS: &[&str] = &["/credentials/password", "/schema_registry/password"];
+const SECRETS: &[&str] = &[
+    "/credentials/password",
+    "/credentials/client_secret",
+    "/credentials/secret_access_key",
+    "/credentials/session_token",
+    "/schema_registry/password",
+];
 
 /// What a form offers and what is parsed must not drift apart.
 #[test]

@@ -26,7 +26,7 @@ use crate::config::EndpointConfig;
 ///
 /// [`Error::Unreachable`] within `timeout`, as soon as it is plain that no broker will answer.
 pub fn probe(config: &EndpointConfig, timeout: Duration) -> Result<(), Error> {
-    let client = Detached::new(Kind::Consumer, &client_settings(config))?;
+    let client = Detached::new(Kind::Consumer, &client_settings(config), config.credentials.as_ref())?;
     let asked =
         Question::new(&client, &config.bootstrap_servers, "asking the brokers for themselves", timeout);
     asked.describe_cluster();
@@ -70,7 +70,7 @@ fn create_now(
     }
     let deadline = Instant::now() + timeout;
     // A consumer's metadata requests create nothing, whatever the brokers allow.
-    let client = Detached::new(Kind::Consumer, &client_settings(config))?;
+    let client = Detached::new(Kind::Consumer, &client_settings(config), config.credentials.as_ref())?;
 
     let mut missing = Vec::new();
     let described = describe(&client, &config.bootstrap_servers, &topics, timeout)?;

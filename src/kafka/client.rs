@@ -19,6 +19,9 @@ use rdkafka::error::KafkaError;
 use rdkafka_sys as sys;
 
 use super::error::Error;
+use super::renewal::Renewal;
+use crate::config::Credentials;
+use crate::login;
 
 /// What a client is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +35,8 @@ pub(super) enum Kind {
 pub(super) struct Client {
     handle: NonNull<sys::rd_kafka_t>,
     main: NonNull<sys::rd_kafka_queue_t>,
+    /// Where the login is by token.
+    renewal: Option<Renewal>,
 }
 
 // SAFETY: librdkafka's handles may be used from any thread at any time; it locks by itself.
@@ -40,8 +45,14 @@ unsafe impl Send for Client {}
 unsafe impl Sync for Client {}
 
 impl Client {
-    /// Starts a client whose delivery reports, errors and logs come as events of its main queue.
-    pub(super) fn new(kind: Kind, settings: &ClientConfig) -> Result<Self, Error> {
+    /// Starts a client whose delivery reports, errors and logs come as events of its main queue. One that logs in by
+    /// token has its first when this returns, which may take some seconds.
+    pub(super) fn new(
+        kind: Kind,
+        settings: &ClientConfig,
+        credentials: Option<&Credentials>,
+    ) -> Result<Self, Error> {
+        let tokens = credentials.map(login::Source::of).transpose()?.flatten();
         let conf =
             settings.create_native_config().map_err(|error| Error::Client { reason: reason(&error) })?;
         let kind = match kind {
@@ -54,8 +65,13 @@ impl Client {
         let handle = unsafe {
             sys::rd_kafka_conf_set_events(
                 conf.ptr(),
-                sys::RD_KAFKA_EVENT_DR | sys::RD_KAFKA_EVENT_ERROR | sys::RD_KAFKA_EVENT_LOG,
+                sys::RD_KAFKA_EVENT_DR
+                    | sys::RD_KAFKA_EVENT_ERROR
+                    | sys::RD_KAFKA_EVENT_LOG
+                    | sys::RD_KAFKA_EVENT_OAUTHBEARER_TOKEN_REFRESH,
             );
+            // Or the wish for a token would come to whoever polls the main queue.
+            sys::rd_kafka_conf_enable_sasl_queue(conf.ptr(), c_int::from(tokens.is_some()));
             sys::rd_kafka_conf_set_log_cb(conf.ptr(), None);
             sys::rd_kafka_new(kind, conf.ptr(), text.as_mut_ptr(), text.len())
         };
@@ -70,7 +86,12 @@ impl Client {
             sys::rd_kafka_queue_get_main(handle.as_ptr())
         };
         let main = NonNull::new(main).expect("every client has a main queue");
-        Ok(Self { handle, main })
+        let mut client = Self { handle, main, renewal: None };
+        if let Some(source) = tokens {
+            // SAFETY: the client is live, and drops what it gets here before it goes.
+            client.renewal = Some(unsafe { Renewal::start(handle, source) }?);
+        }
+        Ok(client)
     }
 
     /// The next event of the main queue, or none within `timeout` or after [`wake`](Self::wake).
@@ -148,6 +169,7 @@ impl Client {
 
 impl Drop for Client {
     fn drop(&mut self) {
+        drop(self.renewal.take());
         // SAFETY: this is the only owner; topic and queue handles keep it alive through their `Arc`. After
         // rd_kafka_destroy no thread of librdkafka reads lent memory.
         unsafe {
@@ -214,8 +236,12 @@ pub(super) struct Detached(Option<Client>);
 
 impl Detached {
     /// As [`Client::new`].
-    pub(super) fn new(kind: Kind, settings: &ClientConfig) -> Result<Self, Error> {
-        Client::new(kind, settings).map(|client| Self(Some(client)))
+    pub(super) fn new(
+        kind: Kind,
+        settings: &ClientConfig,
+        credentials: Option<&Credentials>,
+    ) -> Result<Self, Error> {
+        Client::new(kind, settings, credentials).map(|client| Self(Some(client)))
     }
 
     /// The client, whose end is from here on waited for.

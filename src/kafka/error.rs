@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use rdkafka_sys::rd_kafka_resp_err_t as Name;
 
+use crate::login;
+
 /// A failure of the Kafka side. Every text says what was being done, what came, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
@@ -14,6 +16,9 @@ pub enum Error {
         /// librdkafka's reason, without the value of any setting that is secret.
         reason: String,
     },
+    /// The login needs a token, and none came.
+    #[error("logging in to the brokers: {0}")]
+    Login(#[from] login::Error),
     /// A thread could not be started, or ended before its time.
     #[error("the thread that receives delivery reports {reason}")]
     Thread {
@@ -325,6 +330,9 @@ pub(super) fn connection_remedy(code: i32, text: &str) -> &'static str {
     {
         "the broker's certificate is of an authority that is not known here, or names another host: \
          install the authority's certificate, or name its file in SSL_CERT_FILE"
+    } else if text.contains("\"invalid_token\"") || text.contains("OAUTHBEARER token") {
+        "the brokers do not take the token: check that they trust its issuer, its audience and scope (credentials.scope), and that \
+         the clocks agree; for AWS MSK IAM check region and key of credentials, and the key's policy"
     } else if is(Name::RD_KAFKA_RESP_ERR__AUTHENTICATION)
         || is(Name::RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED)
     {

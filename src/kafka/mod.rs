@@ -3,7 +3,7 @@
 //! mock cluster.
 //!
 //! All of the crate's `unsafe` is in this room, in `client` (owned handles of librdkafka's objects), and in
-//! the thin calls of `admin`, `progress`, `consumer`, `mock` and `exit`. What is written is lent to librdkafka without a
+//! the thin calls of `admin`, `progress`, `consumer`, `renewal`, `mock` and `exit`. What is written is lent to librdkafka without a
 //! copy; `ledger` owns the memory until the delivery reports of everything in it have come.
 //!
 //! Threads: the session's thread owns the [`Outbox`]; one thread named `delivery` polls librdkafka's main
@@ -24,6 +24,7 @@ pub mod mock;
 mod outbox;
 mod partition;
 mod progress;
+mod renewal;
 mod settings;
 mod topics;
 mod transaction;

@@ -195,7 +195,7 @@ impl Outbox {
                 transactional(&mut settings, config, id);
             }
             adjust(&mut settings);
-            Detached::new(Kind::Producer, &settings)
+            Detached::new(Kind::Producer, &settings, config.credentials.as_ref())
         };
         let mut names: Vec<TopicName> = Vec::new();
         let mut places = Vec::with_capacity(topics.len());

@@ -30,7 +30,7 @@ pub fn prepare_progress_topic(config: &EndpointConfig, timeout: Duration) -> Res
     let topic = config.advanced.progress_topic.as_str();
     let replication = config.topic_replication_factor;
     let brokers = &config.bootstrap_servers;
-    let client = Detached::new(Kind::Consumer, &client_settings(config))?;
+    let client = Detached::new(Kind::Consumer, &client_settings(config), config.credentials.as_ref())?;
 
     let described = describe(&client, brokers, &[topic], timeout)?;
     let missing = match described.into_iter().next() {

@@ -27,11 +27,18 @@ fn settings_with(config: &EndpointConfig, variable: impl Fn(&str) -> Option<Stri
         // A topic comes into being through Apply, never because somebody asked for its metadata. A producer's
         // default is true.
         .set("allow.auto.create.topics", "false");
-    if let Some(Credentials::UserPassword { mechanism, username, password }) = &config.credentials {
-        settings
-            .set("sasl.mechanism", mechanism.as_str())
-            .set("sasl.username", username)
-            .set("sasl.password", password.expose());
+    match &config.credentials {
+        None => {}
+        Some(Credentials::UserPassword { mechanism, username, password }) => {
+            settings
+                .set("sasl.mechanism", mechanism.as_str())
+                .set("sasl.username", username)
+                .set("sasl.password", password.expose());
+        }
+        // The client gets its tokens by itself.
+        Some(Credentials::OauthClientCredentials { .. } | Credentials::AwsMskIam { .. }) => {
+            settings.set("sasl.mechanism", "OAUTHBEARER");
+        }
     }
     if let Some(Tls::SystemCertificates) = config.tls {
         // librdkafka's one property takes a file or a folder; a file that names itself goes first.
