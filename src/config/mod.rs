@@ -32,6 +32,7 @@
 
 mod advanced;
 mod brokers;
+mod client_properties;
 mod credentials;
 mod error;
 mod form;
@@ -57,12 +58,13 @@ use self::members::Members;
 use self::option::{Group, options};
 
 pub use self::advanced::{Advanced, Delivery};
+pub use self::client_properties::ClientOptions;
 pub use self::credentials::{Credentials, SaslMechanism};
 pub use self::error::{Error, Part};
 pub use self::format::{Compression, MessageFormat};
 pub use self::registry::SchemaRegistry;
 pub use self::secret::Secret;
-pub use self::tls::Tls;
+pub use self::tls::{Tls, TlsCertificates};
 pub use self::topic::{Topic, TopicError};
 
 options! {
@@ -75,6 +77,9 @@ options! {
         pub credentials: Option<Credentials> = "Credentials", group().asked(true);
         /// Encrypt connections, and check the brokers' certificates. Without it connections are plain text.
         pub tls: Option<Tls> = "TLS", choice();
+        /// Certificates of your own, for TLS: the authority that signed the brokers' certificates, and a client
+        /// certificate for brokers that want one.
+        pub tls_certificates: Option<TlsCertificates> = "TLS certificates", group();
         /// How keys and values are written. It must be chosen; Avro needs a schema registry.
         pub message_format: MessageFormat = "Message format", choice()
             .required("choose how messages are written: \"Avro\" or \"JSON\"")
@@ -145,6 +150,10 @@ impl EndpointConfig {
 fn fit_together(mut config: EndpointConfig, root: &Members<'_>) -> Result<EndpointConfig, Error> {
     config.bootstrap_servers =
         brokers::read(root, "bootstrap_servers", &config.bootstrap_servers, config.security_protocol())?;
+    config.tls_certificates = config.tls_certificates.filter(|certificates| !certificates.is_empty());
+    if config.tls_certificates.is_some() && config.tls.is_none() {
+        return Err(root.missing("tls", "tls_certificates are for TLS: set it to \"system_certificates\""));
+    }
     if matches!(config.credentials, Some(Credentials::AwsMskIam { .. })) && config.tls.is_none() {
         return Err(root.missing(
             "tls",

@@ -41,6 +41,7 @@ fn the_least_configuration_has_the_defaults() {
             bootstrap_servers: "localhost:9092".to_owned(),
             credentials: None,
             tls: None,
+            tls_certificates: None,
             message_format: MessageFormat::Json,
             compression: Compression::Lz4,
             schema_registry: None,
@@ -54,6 +55,7 @@ fn the_least_configuration_has_the_defaults() {
                 delivery: Delivery::AtLeastOnce,
                 progress_topic: Topic::new("flow_progress").unwrap(),
                 transaction_timeout: Duration::from_secs(900),
+                client: ClientOptions::default(),
             },
         }
     );
@@ -81,6 +83,7 @@ fn the_fullest_configuration_is_read() {
                 password: Secret::new("p"),
             }),
             tls: Some(Tls::SystemCertificates),
+            tls_certificates: None,
             message_format: MessageFormat::Avro,
             compression: Compression::Zstd,
             schema_registry: Some(SchemaRegistry {
@@ -98,6 +101,7 @@ fn the_fullest_configuration_is_read() {
                 delivery: Delivery::AtLeastOnce,
                 progress_topic: Topic::new("progress").unwrap(),
                 transaction_timeout: Duration::from_secs(300),
+                client: ClientOptions::default(),
             },
         }
     );
@@ -688,6 +692,8 @@ const SECRETS: &[&str] = &[
     "/credentials/secret_access_key",
     "/credentials/session_token",
     "/schema_registry/password",
+    "/tls_certificates/client_key",
+    "/tls_certificates/client_key_password",
 ];
 
 /// What a form offers and what is parsed must not drift apart.

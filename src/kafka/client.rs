@@ -77,7 +77,7 @@ impl Client {
         };
         let Some(handle) = NonNull::new(handle) else {
             // SAFETY: librdkafka ended the text with nul, or left the zeros.
-            return Err(Error::Client { reason: unsafe { owned(text.as_ptr()) } });
+            return Err(Error::Client { reason: with_option(unsafe { owned(text.as_ptr()) }) });
         };
         std::mem::forget(conf);
         // SAFETY: the handle is live; a null queue means the main queue.
@@ -508,13 +508,33 @@ pub(super) fn millis(time: Duration) -> c_int {
 /// Why a setting was refused, without its value: it may be a password.
 fn reason(error: &KafkaError) -> String {
     match error {
-        KafkaError::ClientConfig(_, text, name, _) if name != "sasl.password" => {
-            format!("setting {name} was refused: {text}")
+        KafkaError::ClientConfig(_, text, name, value) if !SECRETS.contains(&&name[..]) => {
+            let text = text.trim_end().replace(&format!("\"{value}\""), "\"***\"");
+            format!("setting {name} was refused: {text}; see advanced.client_properties")
         }
         KafkaError::ClientConfig(_, _, name, _) => format!("setting {name} was refused"),
         _ => "a setting has a nul byte in its value".to_owned(),
     }
 }
+
+/// What librdkafka says of settings that do not go together, with the option that they come from.
+fn with_option(text: String) -> String {
+    let option = if text.contains("ssl.key.pem") {
+        "check tls_certificates.client_key and its password"
+    } else if text.contains("ssl.certificate.pem") {
+        "check tls_certificates.client_certificate"
+    } else if text.contains("ssl.ca.pem") {
+        "check tls_certificates.ca_certificate"
+    } else if text.contains("rivate key") {
+        "check that tls_certificates.client_key is the key of client_certificate"
+    } else {
+        "see advanced.client_properties"
+    };
+    format!("{text}; {option}")
+}
+
+/// Settings whose values are secret, whatever librdkafka says of them.
+const SECRETS: [&str; 3] = ["sasl.password", "ssl.key.pem", "ssl.key.password"];
 
 // The bindings declare these with an `enum`, see `RawMessage`.
 unsafe extern "C" {

@@ -329,7 +329,13 @@ pub(super) fn connection_remedy(code: i32, text: &str) -> &'static str {
     } else if text.contains("certificate verify failed") || text.contains("certificate could not be verified")
     {
         "the broker's certificate is of an authority that is not known here, or names another host: \
-         install the authority's certificate, or name its file in SSL_CERT_FILE"
+         give the authority's certificate in tls_certificates.ca_certificate, or name its file in SSL_CERT_FILE"
+    } else if ["alert bad certificate", "alert certificate", "alert unknown ca", "certificate required"]
+        .iter()
+        .any(|alert| text.contains(alert))
+    {
+        "the brokers want a client certificate, of an authority that they know: check \
+         tls_certificates.client_certificate and client_key"
     } else if text.contains("\"invalid_token\"") || text.contains("OAUTHBEARER token") {
         "the brokers do not take the token: check that they trust its issuer, its audience and scope (credentials.scope), and that \
          the clocks agree; for AWS MSK IAM check region and key of credentials, and the key's policy"

@@ -220,11 +220,11 @@ impl Outbox {
         let named: Vec<&str> = names.iter().map(|name| name.topic.as_str()).collect();
         let brokers = &config.bootstrap_servers;
 
-        let mut batch_bytes = BATCH_BYTES;
+        let mut batch_bytes = config.advanced.client.batch_bytes().unwrap_or(BATCH_BYTES);
         let mut client = start(batch_bytes)?;
         let mut partitions = partitions_of(&client, brokers, &names)?;
         let limit = smallest_batch_limit(&client, brokers, &named[..documents], LIMITS_WITHIN);
-        if let Some(below) = limit.map(batch_bytes_below).filter(|bytes| *bytes < BATCH_BYTES) {
+        if let Some(below) = limit.map(batch_bytes_below).filter(|bytes| *bytes < batch_bytes) {
             // librdkafka does not split a batch that a broker refuses, and has one batch size for all topics.
             batch_bytes = below;
             info!(batch_bytes, "batches are kept below the smallest max.message.bytes of the topics");

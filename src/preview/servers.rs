@@ -52,6 +52,7 @@ impl Servers {
             members.insert("topic_replication_factor".to_owned(), Value::from(1));
             members.remove("credentials");
             members.remove("tls");
+            members.remove("tls_certificates");
         }
         let endpoint = parse(&config)?;
         Ok(Self { config, endpoint, cluster: Some(cluster), registry })
