@@ -9,6 +9,7 @@ use super::kinds::{choice, duration, filled, size};
 use super::members::Members;
 use super::option::{choices, options};
 use super::topic::Topic;
+use super::topics::TopicOptions;
 
 options! {
     /// Settings with defaults that suit nearly everyone.
@@ -38,6 +39,8 @@ options! {
     flat {
         /// Properties of the Kafka client.
         pub client: ClientOptions;
+        /// Names and properties of topics.
+        pub topics: TopicOptions;
     }
 }
 

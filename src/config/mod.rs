@@ -51,9 +51,11 @@ mod reference;
 #[cfg(test)]
 mod tests;
 
-use serde_json::Value;
+use std::collections::BTreeMap;
 
-use self::kinds::{choice, group, text};
+use serde_json::{Value, json};
+
+use self::kinds::{choice, group, map, text};
 use self::members::Members;
 use self::option::{Group, options};
 
@@ -66,6 +68,7 @@ pub use self::registry::SchemaRegistry;
 pub use self::secret::Secret;
 pub use self::tls::{Tls, TlsCertificates};
 pub use self::topic::{Topic, TopicError};
+pub use self::topics::{NewTopic, TopicOptions};
 
 options! {
     /// How to reach the Kafka cluster, and how messages are written.
@@ -178,6 +181,14 @@ options! {
             .parsed(|name| Topic::new(name).map_err(|error| error.to_string()))
             .required("name the topic that documents are published to")
             .with("x-collection-name", true);
+        /// Number of partitions, if the topic is created.
+        pub partitions: Option<i32> = "Partitions", topics::partitions().instead_of("topic_partitions");
+        /// Number of replicas, if the topic is created.
+        pub replication_factor: Option<i32> = "Replication factor", topics::replication_factor()
+            .instead_of("topic_replication_factor");
+        /// Properties of the topic, if it is created, beside those of advanced.topic_config; one that both have is taken
+        /// from here.
+        pub topic_config: BTreeMap<String, String> = "Topic configuration", map().or(json!({}));
     }
 }
 

@@ -56,6 +56,7 @@ fn the_least_configuration_has_the_defaults() {
                 progress_topic: Topic::new("flow_progress").unwrap(),
                 transaction_timeout: Duration::from_secs(900),
                 client: ClientOptions::default(),
+                topics: TopicOptions::default(),
             },
         }
     );
@@ -102,6 +103,7 @@ fn the_fullest_configuration_is_read() {
                 progress_topic: Topic::new("progress").unwrap(),
                 transaction_timeout: Duration::from_secs(300),
                 client: ClientOptions::default(),
+                topics: TopicOptions::default(),
             },
         }
     );

@@ -77,6 +77,27 @@ pub enum Error {
         /// What to do.
         remedy: &'static str,
     },
+    /// A property of a topic that exists is not known to its brokers.
+    #[error("topic \"{topic}\": the brokers know no property {property:?} of topics; correct topic_config")]
+    TopicProperty {
+        /// The topic.
+        topic: String,
+        /// The property's name.
+        property: String,
+    },
+    /// The producer is told to send batches that a topic does not take.
+    #[error(
+        "topic \"{topic}\": batches of {batch} bytes (batch.size of advanced.client_properties) are more than the {limit} \
+         that it takes (its max.message.bytes); lower the one, or raise the other"
+    )]
+    BatchSize {
+        /// The topic.
+        topic: String,
+        /// Bytes of a batch.
+        batch: usize,
+        /// Bytes that the topic takes.
+        limit: usize,
+    },
     /// A message is larger than the client can send at all.
     #[error(
         "topic \"{topic}\" ({owner}): a message of {bytes} bytes (key {key}) is larger than the {limit} bytes that the client can send; leave large fields out of the field selection"
@@ -265,6 +286,10 @@ pub(super) fn remedy(code: i32) -> &'static str {
         (
             Name::RD_KAFKA_RESP_ERR_INVALID_REPLICATION_FACTOR,
             "set topic_replication_factor to no more than the number of brokers",
+        ),
+        (
+            Name::RD_KAFKA_RESP_ERR_INVALID_CONFIG,
+            "correct topic_config: these brokers do not know the property, or do not take its value",
         ),
         (
             Name::RD_KAFKA_RESP_ERR_INVALID_PARTITIONS,

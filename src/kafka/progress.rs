@@ -19,7 +19,7 @@ use super::consumer::{Consumer, Read, Record, Start};
 use super::error::{Error, remedy};
 use super::settings::client_settings;
 use super::topics::{GETS_ROUND_WITHIN, check_partitions};
-use crate::config::EndpointConfig;
+use crate::config::{EndpointConfig, NewTopic};
 
 /// Creates the configuration's progress topic, unless it is there, and says whether it did. One that is there is checked.
 ///
@@ -47,7 +47,14 @@ pub fn prepare_progress_topic(config: &EndpointConfig, timeout: Duration) -> Res
     };
     if missing {
         let asked = Question::new(&client, brokers, "creating the progress topic", timeout);
-        asked.create(&[topic], 1, replication, SETTINGS)?;
+        let settings = SETTINGS.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let wanted = NewTopic {
+            name: config.advanced.progress_topic.clone(),
+            partitions: 1,
+            replication_factor: replication,
+            config: settings.collect(),
+        };
+        asked.create(&[&wanted], false)?;
         let answer = asked.answer(sys::RD_KAFKA_EVENT_CREATETOPICS_RESULT)?;
         if let Some((code, text)) = answer.answer_error() {
             return Err(asked.refused(code, &text));

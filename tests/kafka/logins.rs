@@ -119,7 +119,7 @@ fn certificates_that_do_not_do_are_told_by_their_option() {
                 &kafka.ssl,
                 json!({"ca_certificate": "-----BEGIN CERTIFICATE-----\nnonsense\n-----END CERTIFICATE-----\n"}),
             ),
-            ["starting the Kafka client: ssl.ca.pem", "check tls_certificates.ca_certificate"],
+            ["starting the Kafka client: ", "ssl.ca.pem", "check tls_certificates.ca_certificate"],
         ),
     ] {
         assert_says(&endpoint.validate().failure(), &parts);
@@ -148,7 +148,7 @@ fn properties_of_the_client() {
     let endpoint =
         with(json!({"linger.ms": 7, "batch.size": 20000, "client.id": "somebody", "debug": "msg"}));
     let topic = unique("properties");
-    let task = endpoint.task(&specification(&[&topic]));
+    let mut task = endpoint.task(&specification(&[&topic]));
     endpoint.apply(&task);
     let documents: Vec<_> = (0..500).map(|id| json!({"id": id, "text": "again and again"})).collect();
     let fixture = transaction(documents.iter().map(|document| (0, document)));
@@ -167,7 +167,7 @@ fn properties_of_the_client() {
         ),
         (
             json!({"linger.ms": "hunter2"}),
-            ["setting linger.ms was refused: ", "Invalid value for configuration property \"linger.ms\""],
+            ["setting linger.ms was refused: ", "Invalid value for configuration property"],
         ),
         (
             json!({"client.dns.lookup": "hunter2"}),
@@ -186,8 +186,7 @@ fn properties_of_the_client() {
         let message = with(properties.clone()).validate().failure();
         assert_says(&message, &parts);
         assert!(!message.contains("hunter2"), "{message}");
-        let mut spec = task.clone();
-        spec.spec.config_json = serde_json::to_vec(&with(properties).config).unwrap().into();
-        assert_says(&endpoint.ask_open(&spec).failure(), &parts);
+        task.spec.config_json = serde_json::to_vec(&with(properties).config).unwrap().into();
+        assert_says(&endpoint.ask_open(&task).failure(), &parts);
     }
 }
