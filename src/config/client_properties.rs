@@ -20,7 +20,7 @@ options! {
         /// batch.size, client.id or socket.keepalive.enable. Those that another option owns, or on which a promise
         /// rests (acks, enable.idempotence and others), are refused.
         pub client_properties: BTreeMap<String, String> = "Client properties", map()
-            .then(|members, name, properties| check(members, name, properties))
+            .then(check)
             .or(json!({}));
     }
 }

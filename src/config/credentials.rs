@@ -42,7 +42,7 @@ options! {
             /// What the brokers want to have beside the token, by name, such as logicalCluster and identityPoolId of
             /// Confluent Cloud.
             extensions: BTreeMap<String, String> = "Extensions", map()
-                .then(|members, name, map| check_extensions(members, name, map))
+                .then(check_extensions)
                 .or(serde_json::json!({}));
         }
         /// A token (SASL OAUTHBEARER) that is signed with an AWS key, for clusters of Amazon MSK with IAM access

@@ -119,8 +119,9 @@ mod tests {
     /// `tests/aws-signing-test-suite/v4`) that asks for the root and signs no header but the host.
     #[test]
     fn the_cases_of_the_official_test_suite() {
-        let unreserved = "-._~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-        let rows: [(&str, &[(&str, &str)], &str); 5] = [
+        const UNRESERVED: &str = "-._~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+        type Parameters = &'static [(&'static str, &'static str)];
+        let rows: [(&str, Parameters, &str); 5] = [
             (
                 "get-vanilla-query-order-key-case",
                 &[("Param2", "value2"), ("Param1", "value1")],
@@ -128,7 +129,7 @@ mod tests {
             ),
             (
                 "get-vanilla-query-unreserved",
-                &[(unreserved, unreserved)],
+                &[(UNRESERVED, UNRESERVED)],
                 "8e76a88a7433637b12778d5592799b29ad21ecd6cf6325051c21d86f0acda2bf",
             ),
             (

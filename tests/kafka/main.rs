@@ -19,5 +19,6 @@ mod failures;
 mod landed;
 mod logins;
 mod tokens;
+mod topics;
 mod validate;
 mod webhooks;

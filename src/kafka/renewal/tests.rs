@@ -17,7 +17,9 @@ const API_API_VERSIONS: i16 = 18;
 const API_SASL_AUTHENTICATE: i16 = 36;
 
 /// A request of Kafka's protocol: its key and version, its correlation id, and what follows the client's name.
-fn request(stream: &mut TcpStream) -> Option<((i16, i16), [u8; 4], Vec<u8>)> {
+type Request = ((i16, i16), [u8; 4], Vec<u8>);
+
+fn request(stream: &mut TcpStream) -> Option<Request> {
     let mut size = [0; 4];
     stream.read_exact(&mut size).ok()?;
     let mut bytes = vec![0; usize::try_from(u32::from_be_bytes(size)).unwrap()];
