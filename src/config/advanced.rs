@@ -3,11 +3,13 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use super::client_properties::ClientOptions;
 use super::error::Error;
 use super::kinds::{choice, duration, filled, size};
 use super::members::Members;
 use super::option::{choices, options};
 use super::topic::Topic;
+use super::topics::TopicOptions;
 
 options! {
     /// Settings with defaults that suit nearly everyone.
@@ -33,6 +35,12 @@ options! {
         /// How long a transaction may be open, from its first message on, before the brokers give it up; for
         /// exactly_once only. No more than transaction.max.timeout.ms of the brokers.
         pub transaction_timeout: Duration = "Transaction time-out", duration(TRANSACTION_TIMEOUT, "1s to 24h").or("15m");
+    }
+    flat {
+        /// Properties of the Kafka client.
+        pub client: ClientOptions;
+        /// Names and properties of topics.
+        pub topics: TopicOptions;
     }
 }
 

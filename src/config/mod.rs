@@ -32,6 +32,7 @@
 
 mod advanced;
 mod brokers;
+mod client_properties;
 mod credentials;
 mod error;
 mod form;
@@ -50,20 +51,24 @@ mod reference;
 #[cfg(test)]
 mod tests;
 
-use serde_json::Value;
+use std::collections::BTreeMap;
 
-use self::kinds::{choice, group, text};
+use serde_json::{Value, json};
+
+use self::kinds::{choice, group, map, text};
 use self::members::Members;
 use self::option::{Group, options};
 
 pub use self::advanced::{Advanced, Delivery};
+pub use self::client_properties::ClientOptions;
 pub use self::credentials::{Credentials, SaslMechanism};
 pub use self::error::{Error, Part};
 pub use self::format::{Compression, MessageFormat};
 pub use self::registry::SchemaRegistry;
 pub use self::secret::Secret;
-pub use self::tls::Tls;
+pub use self::tls::{Tls, TlsCertificates};
 pub use self::topic::{Topic, TopicError};
+pub use self::topics::{NewTopic, TopicOptions};
 
 options! {
     /// How to reach the Kafka cluster, and how messages are written.
@@ -75,6 +80,9 @@ options! {
         pub credentials: Option<Credentials> = "Credentials", group().asked(true);
         /// Encrypt connections, and check the brokers' certificates. Without it connections are plain text.
         pub tls: Option<Tls> = "TLS", choice();
+        /// Certificates of your own, for TLS: the authority that signed the brokers' certificates, and a client
+        /// certificate for brokers that want one.
+        pub tls_certificates: Option<TlsCertificates> = "TLS certificates", group();
         /// How keys and values are written. It must be chosen; Avro needs a schema registry.
         pub message_format: MessageFormat = "Message format", choice()
             .required("choose how messages are written: \"Avro\" or \"JSON\"")
@@ -145,6 +153,16 @@ impl EndpointConfig {
 fn fit_together(mut config: EndpointConfig, root: &Members<'_>) -> Result<EndpointConfig, Error> {
     config.bootstrap_servers =
         brokers::read(root, "bootstrap_servers", &config.bootstrap_servers, config.security_protocol())?;
+    config.tls_certificates = config.tls_certificates.filter(|certificates| !certificates.is_empty());
+    if config.tls_certificates.is_some() && config.tls.is_none() {
+        return Err(root.missing("tls", "tls_certificates are for TLS: set it to \"system_certificates\""));
+    }
+    if matches!(config.credentials, Some(Credentials::AwsMskIam { .. })) && config.tls.is_none() {
+        return Err(root.missing(
+            "tls",
+            "credentials of AWS MSK IAM are taken over TLS alone: set it to \"system_certificates\"",
+        ));
+    }
     if config.message_format == MessageFormat::Avro && config.schema_registry.is_none() {
         return Err(root.missing(
             "schema_registry",
@@ -163,6 +181,14 @@ options! {
             .parsed(|name| Topic::new(name).map_err(|error| error.to_string()))
             .required("name the topic that documents are published to")
             .with("x-collection-name", true);
+        /// Number of partitions, if the topic is created.
+        pub partitions: Option<i32> = "Partitions", topics::partitions().instead_of("topic_partitions");
+        /// Number of replicas, if the topic is created.
+        pub replication_factor: Option<i32> = "Replication factor", topics::replication_factor()
+            .instead_of("topic_replication_factor");
+        /// Properties of the topic, if it is created, beside those of advanced.topic_config; one that both have is taken
+        /// from here.
+        pub topic_config: BTreeMap<String, String> = "Topic configuration", map().or(json!({}));
     }
 }
 

@@ -41,6 +41,7 @@ fn the_least_configuration_has_the_defaults() {
             bootstrap_servers: "localhost:9092".to_owned(),
             credentials: None,
             tls: None,
+            tls_certificates: None,
             message_format: MessageFormat::Json,
             compression: Compression::Lz4,
             schema_registry: None,
@@ -54,6 +55,8 @@ fn the_least_configuration_has_the_defaults() {
                 delivery: Delivery::AtLeastOnce,
                 progress_topic: Topic::new("flow_progress").unwrap(),
                 transaction_timeout: Duration::from_secs(900),
+                client: ClientOptions::default(),
+                topics: TopicOptions::default(),
             },
         }
     );
@@ -81,6 +84,7 @@ fn the_fullest_configuration_is_read() {
                 password: Secret::new("p"),
             }),
             tls: Some(Tls::SystemCertificates),
+            tls_certificates: None,
             message_format: MessageFormat::Avro,
             compression: Compression::Zstd,
             schema_registry: Some(SchemaRegistry {
@@ -98,6 +102,8 @@ fn the_fullest_configuration_is_read() {
                 delivery: Delivery::AtLeastOnce,
                 progress_topic: Topic::new("progress").unwrap(),
                 transaction_timeout: Duration::from_secs(300),
+                client: ClientOptions::default(),
+                topics: TopicOptions::default(),
             },
         }
     );
@@ -214,7 +220,7 @@ fn each_choice_has_its_names_and_no_others() {
         (r#"{"tls":"no"}"#, r#"/tls is "no", expected one of system_certificates"#),
         (
             r#"{"credentials":{"auth_type":"oauth"}}"#,
-            r#"/credentials/auth_type is "oauth", expected one of user_password"#,
+            r#"/credentials/auth_type is "oauth", expected one of user_password, oauth_client_credentials, aws_msk_iam"#,
         ),
         (
             r#"{"credentials":{"auth_type":"user_password","mechanism":"GSSAPI"}}"#,
@@ -228,7 +234,10 @@ fn each_choice_has_its_names_and_no_others() {
 #[test]
 fn incomplete_credentials_say_what_is_missing() {
     for (members, message) in [
-        ("{}", "/credentials/auth_type is missing; set it to \"user_password\""),
+        (
+            "{}",
+            "/credentials/auth_type is missing; set it to one of \"user_password\", \"oauth_client_credentials\", \"aws_msk_iam\"",
+        ),
         (
             r#"{"auth_type":"user_password"}"#,
             "/credentials/mechanism is missing; choose the one that the brokers offer: PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512",
@@ -687,7 +696,15 @@ fn every_property_of_the_forms_is_described() {
 }
 
 /// Said here once more, so that nothing becomes a secret, or ceases to be one, by the way.
-const SECRETS: &[&str] = &["/credentials/password", "/schema_registry/password"];
+const SECRETS: &[&str] = &[
+    "/credentials/password",
+    "/credentials/client_secret",
+    "/credentials/secret_access_key",
+    "/credentials/session_token",
+    "/schema_registry/password",
+    "/tls_certificates/client_key",
+    "/tls_certificates/client_key_password",
+];
 
 /// What a form offers and what is parsed must not drift apart.
 #[test]

@@ -14,7 +14,7 @@ use sys::rd_kafka_AclOperation_t as Acl;
 use sys::rd_kafka_admin_op_t as AdminOperation;
 use sys::rd_kafka_resp_err_t as Name;
 
-use super::admin::{Question, create_error, created_topics, items, new_topic, options, topic_setting};
+use super::admin::{Question, create_error, created_topics, items, new_topic, options, topic_settings};
 use super::client::{Code, Detached, Kind, c_name, owned};
 use super::error::{Error, remedy};
 use super::settings::client_settings;
@@ -105,7 +105,7 @@ impl Inspection {
     ///
     /// [`Error::Client`]: librdkafka refused a setting.
     pub fn new(config: &EndpointConfig, timeout: Duration) -> Result<Self, Error> {
-        let client = Detached::new(Kind::Consumer, &client_settings(config))?;
+        let client = Detached::new(Kind::Consumer, &client_settings(config), config.credentials.as_ref())?;
         Ok(Self { client, brokers: config.bootstrap_servers.clone(), timeout })
     }
 
@@ -239,8 +239,8 @@ impl Inspection {
     ///
     /// [`Error::Unreachable`], which also stands for a refusal.
     pub fn setting(&self, topic: &str, setting: &str) -> Result<Option<String>, Error> {
-        let mut told = topic_setting(&self.client, &self.brokers, &[topic], setting, self.timeout)?;
-        Ok(told.remove(topic))
+        let mut told = topic_settings(&self.client, &self.brokers, &[topic], self.timeout)?;
+        Ok(told.remove(topic).and_then(|mut settings| settings.remove(setting)))
     }
 
     fn question<'a>(&'a self, doing: &'a str) -> Question<'a> {

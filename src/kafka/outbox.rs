@@ -196,7 +196,7 @@ impl Outbox {
                 transactional(&mut settings, config, id);
             }
             adjust(&mut settings);
-            Detached::new(Kind::Producer, &settings)
+            Detached::new(Kind::Producer, &settings, config.credentials.as_ref())
         };
         let mut names: Vec<TopicName> = Vec::new();
         let mut places = Vec::with_capacity(topics.len());
@@ -221,12 +221,12 @@ impl Outbox {
         }
         let brokers = &config.bootstrap_servers;
 
-        let mut batch_bytes = BATCH_BYTES;
+        let mut batch_bytes = config.advanced.client.batch_bytes().unwrap_or(BATCH_BYTES);
         let mut client = start(batch_bytes)?;
         let mut partitions = partitions_of(&client, brokers, &names)?;
         ask_limits(&client, brokers, &mut names);
         let limit = names[..documents].iter().filter_map(|name| name.max_message_bytes).min();
-        if let Some(below) = limit.map(batch_bytes_below).filter(|bytes| *bytes < BATCH_BYTES) {
+        if let Some(below) = limit.map(batch_bytes_below).filter(|bytes| *bytes < batch_bytes) {
             // librdkafka does not split a batch that a broker refuses, and has one batch size for all topics.
             batch_bytes = below;
             info!(batch_bytes, "batches are kept below the smallest max.message.bytes of the topics");

@@ -2,34 +2,23 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, anyhow};
+use anyhow::anyhow;
 use tokio::runtime::Handle;
 
-use crate::config::{Delivery, EndpointConfig, Resource};
+use crate::config::{Delivery, EndpointConfig};
 use crate::kafka;
 use crate::protocol::messages::{request, response};
 use crate::session::progress::{self, State, new_token};
+use crate::session::topics::topics;
 
 /// Answers Apply, having created what was missing.
 pub(super) fn apply(request: &request::Apply, runtime: &Handle) -> anyhow::Result<response::Applied> {
     let spec = request.materialization.as_ref().ok_or_else(|| anyhow!("Apply carries no materialization"))?;
     let config = EndpointConfig::parse(&spec.config_json)?;
-    let mut topics = Vec::with_capacity(spec.bindings.len());
-    for (index, binding) in spec.bindings.iter().enumerate() {
-        let resource =
-            Resource::parse(&binding.resource_config_json).with_context(|| format!("binding {index}"))?;
-        config.check_topic(&resource.topic).with_context(|| format!("binding {index}"))?;
-        topics.push(resource.topic.to_string());
-    }
-    topics.sort_unstable();
-    topics.dedup();
-    let created = runtime.block_on(kafka::create_missing(
-        &config,
-        &topics,
-        config.topic_partitions,
-        config.topic_replication_factor,
-        TIME_LIMIT,
-    ))?;
+    let resources = spec.bindings.iter().map(|binding| &binding.resource_config_json[..]);
+    let mut topics = topics(&config, resources)?;
+    topics.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+    let created = runtime.block_on(kafka::create_missing(&config, &topics, TIME_LIMIT))?;
     let mut actions: Vec<_> = created.iter().map(|topic| format!("create topic {topic}")).collect();
     let mut state = None;
     if config.advanced.delivery == Delivery::ExactlyOnce {

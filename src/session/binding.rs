@@ -68,8 +68,7 @@ pub(super) struct Draft {
 impl Draft {
     /// Reads a binding of the materialization's specification.
     pub(super) fn new(config: &EndpointConfig, binding: &flow::Binding) -> anyhow::Result<Self> {
-        let topic = Resource::parse(&binding.resource_config_json)?.topic;
-        config.check_topic(&topic)?;
+        let topic = config.topic(&Resource::parse(&binding.resource_config_json)?)?.name;
         let collection =
             binding.collection.as_ref().ok_or_else(|| anyhow!("the specification names no collection"))?;
         let selection = binding

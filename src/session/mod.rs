@@ -16,6 +16,7 @@ mod open;
 mod progress;
 mod serve;
 mod spec;
+mod topics;
 mod transact;
 mod validate;
 

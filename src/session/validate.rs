@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, anyhow};
 use tokio::runtime::Handle;
 
-use crate::config::{EndpointConfig, MessageFormat, Resource};
+use crate::config::{EndpointConfig, MessageFormat, NewTopic, Resource};
 use crate::kafka;
 use crate::protocol::messages::response::{
     Constraint, ConstraintType, ProjectionConstraint, Validated, ValidatedBinding,
@@ -14,6 +14,7 @@ use crate::protocol::messages::response::{
 use crate::protocol::messages::{flow, request};
 use crate::registry;
 use crate::session::binding;
+use crate::session::topics::topics;
 
 /// Answers Validate, having asked the brokers and the registry.
 pub(super) fn validate(request: &request::Validate, runtime: &Handle) -> anyhow::Result<Validated> {
@@ -27,7 +28,9 @@ pub(super) fn validate(request: &request::Validate, runtime: &Handle) -> anyhow:
             validate_binding(&config, binding, last).with_context(|| format!("binding {index}"))
         })
         .collect::<anyhow::Result<Vec<_>>>()?;
-    servers_answer(config, runtime)?;
+    let resources = request.bindings.iter().map(|binding| &binding.resource_config_json[..]);
+    let topics = topics(&config, resources)?;
+    servers_answer(config, topics, runtime)?;
     Ok(Validated { bindings })
 }
 
@@ -45,7 +48,7 @@ fn validate_binding(
     last: Option<&flow::MaterializationSpec>,
 ) -> anyhow::Result<ValidatedBinding> {
     let resource = Resource::parse(&binding.resource_config_json)?;
-    config.check_topic(&resource.topic)?;
+    config.topic(&resource)?;
     let collection = binding.collection.as_ref().ok_or_else(|| anyhow!("the request names no collection"))?;
     if config.message_format == MessageFormat::Avro {
         // A schema that cannot be mapped is better told now than when the task starts.
@@ -101,10 +104,13 @@ fn is_top_level(pointer: &str) -> bool {
 }
 
 /// Asks the brokers and, where one is configured, the registry, both at once.
-fn servers_answer(config: EndpointConfig, runtime: &Handle) -> anyhow::Result<()> {
+fn servers_answer(config: EndpointConfig, topics: Vec<NewTopic>, runtime: &Handle) -> anyhow::Result<()> {
     runtime.block_on(async {
         let registry = config.schema_registry.as_ref().map(registry::Client::new).transpose()?;
-        let brokers = tokio::task::spawn_blocking(move || kafka::probe(&config, TIME_LIMIT));
+        let brokers = tokio::task::spawn_blocking(move || {
+            kafka::probe(&config, TIME_LIMIT)?;
+            kafka::check_topics(&config, &topics, TIME_LIMIT)
+        });
         let registry = async {
             match registry {
                 Some(client) => client.check(TIME_LIMIT).await,

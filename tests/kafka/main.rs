@@ -19,5 +19,7 @@ mod endpoint;
 mod failures;
 mod landed;
 mod logins;
+mod tokens;
+mod topics;
 mod validate;
 mod webhooks;
