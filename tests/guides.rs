@@ -36,7 +36,9 @@ fn every_configuration_is_accepted_and_names_known_options_only() {
             wrong.extend(unknown.into_iter().map(|option| format!("{name}: there is no option {option}")));
         }
         if name != "README" && (endpoints == 0 || resources == 0) {
-            wrong.push(format!("{name}: {endpoints} endpoints and {resources} resources, expected one at least"));
+            wrong.push(format!(
+                "{name}: {endpoints} endpoints and {resources} resources, expected one at least"
+            ));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -63,7 +65,10 @@ fn every_guide_is_linked_to_and_every_file_that_is_linked_to_exists() {
     let index = read(&docs().join("guides/README.md"));
     for guide in guides() {
         let file = guide.file_name().unwrap().to_str().unwrap();
-        assert!(file == "README.md" || index.contains(&format!("]({file})")), "README.md does not link to {file}");
+        assert!(
+            file == "README.md" || index.contains(&format!("]({file})")),
+            "README.md does not link to {file}"
+        );
         let text = read(&guide);
         for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
             let (path, _) = link.split_once('#').unwrap_or((link, ""));
