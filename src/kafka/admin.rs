@@ -416,7 +416,7 @@ impl<'a> Question<'a> {
     }
 }
 
-pub(super) fn new_topic(
+fn new_topic(
     name: &CStr,
     partitions: i32,
     replication: i32,
