@@ -4,15 +4,11 @@
 //! The condition variable is notified under its mutex. A wait ends with progress, with the first failure, or as a
 //! stall: when messages are due and no report has come for the stall time-out.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
-
-use rdkafka_sys::rd_kafka_resp_err_t as Name;
+use std::time::Duration;
 
 use super::chunks::Chunks;
-use super::client::Code;
-use super::error::{Error, FATAL_REMEDY, remedy};
+use super::error::Error;
+use super::sync::{AtomicBool, Condvar, Instant, Mutex, MutexGuard, Ordering, PoisonError};
 
 /// Counts of messages produced and acknowledged, and the first failure.
 pub struct AckTracker {
@@ -25,7 +21,7 @@ pub struct AckTracker {
     brokers: String,
     stall_timeout: Duration,
     /// The transactional id and its time-out, where messages are written in transactions.
-    transactional: Option<(String, Duration)>,
+    pub(super) transactional: Option<(String, Duration)>,
 }
 
 /// How errors name a topic.
@@ -42,7 +38,7 @@ pub(super) struct State {
     due: Vec<u64>,
     all_due: u64,
     /// Events of reports that librdkafka has got back, and with them room in its queue.
-    pub(super) returned: u64,
+    returned: u64,
     pub(super) chunks: Chunks,
     pub(super) failure: Option<Error>,
     last_error: Option<String>,
@@ -221,49 +217,6 @@ impl AckTracker {
         self.fail_locked(state, error);
     }
 
-    /// The error for a client that came to its end by `code`.
-    pub(super) fn fatal(&self, code: Code, text: &str) -> Error {
-        let reason = format!("{}: {text}", code.text());
-        match &self.transactional {
-            // A transaction past its time-out ends in the same error: the brokers fence its producer. Ours is the only
-            // clock that tells; it began before theirs.
-            Some((id, timeout)) if is_fenced(code) => {
-                let age = self.lock().transaction_since.map(|since| since.elapsed());
-                match age.filter(|age| age >= timeout) {
-                    Some(age) => {
-                        Error::TransactionTimedOut { id: id.clone(), age, timeout: *timeout, reason }
-                    }
-                    None => Error::Fenced { id: id.clone(), reason },
-                }
-            }
-            _ => Error::Fatal { reason, remedy: fatal_remedy(code) },
-        }
-    }
-
-    /// The failure by which a report of delivery says that the producer as a whole is fenced, if it does.
-    pub(super) fn fenced(&self, code: Code) -> Option<Error> {
-        (self.transactional.is_some() && is_fenced(code))
-            .then(|| self.fatal(code, "the brokers refused a message"))
-    }
-
-    /// The failure of a transaction that librdkafka gave up, by the text of its log.
-    pub(super) fn spoilt(&self, text: &str) -> Option<Error> {
-        let (id, _) = self.transactional.as_ref()?;
-        let text = text.split_once("]: ").map_or(text, |(_thread, text)| text);
-        let named = [
-            Name::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
-            Name::RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
-            Name::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART,
-        ];
-        let named = named.into_iter().map(|name| Code(name as i32)).find(|code| text.contains(&code.name()));
-        Some(Error::Transaction {
-            id: id.clone(),
-            doing: "writing messages",
-            reason: text.to_owned(),
-            remedy: named.map_or(FATAL_REMEDY, |code| remedy(code.0)),
-        })
-    }
-
     /// How long a wait without progress may be.
     pub(super) fn stall_timeout(&self) -> Duration {
         self.stall_timeout
@@ -413,31 +366,21 @@ impl State {
         self.all_due
     }
 
+    /// Whether `count` more messages may be handed over, of which librdkafka and the pages take `bytes` of copies: at most
+    /// `most` messages are on the way then, or these alone.
+    pub(super) fn has_room(&self, count: u64, most: u64, bytes: usize) -> bool {
+        self.all_due == 0 || (self.all_due + count <= most && self.chunks.has_room(bytes))
+    }
+
+    /// The count of events that librdkafka has got back, if it is another than the one `seen` before.
+    pub(super) fn returned_since(&self, seen: Option<u64>) -> Option<u64> {
+        (Some(self.returned) != seen).then_some(self.returned)
+    }
+
     /// Whether all messages are acknowledged. That none is due says less: a failed one is not due either.
     pub(super) fn is_settled(&self) -> bool {
         self.acknowledged == self.produced
     }
-}
-
-/// Whether an error says that somebody else has the producer's transactional id now.
-fn is_fenced(code: Code) -> bool {
-    [
-        Name::RD_KAFKA_RESP_ERR__FENCED,
-        Name::RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH,
-        Name::RD_KAFKA_RESP_ERR_PRODUCER_FENCED,
-    ]
-    .into_iter()
-    .any(|name| code.is(name))
-}
-
-fn fatal_remedy(code: Code) -> &'static str {
-    let authorisation = [
-        Name::RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED,
-        Name::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
-        Name::RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
-        Name::RD_KAFKA_RESP_ERR_INVALID_TRANSACTION_TIMEOUT,
-    ];
-    if authorisation.into_iter().any(|name| code.is(name)) { remedy(code.0) } else { FATAL_REMEDY }
 }
 
 /// Much more than messages take to be on their way, and much less than they linger.

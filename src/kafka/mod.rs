@@ -25,8 +25,10 @@ mod outbox;
 mod partition;
 mod progress;
 mod settings;
+mod sync;
 mod topics;
 mod transaction;
+mod verdict;
 
 #[cfg(test)]
 mod tests;
