@@ -31,6 +31,8 @@ mod transaction;
 mod verdict;
 
 #[cfg(test)]
+mod lending;
+#[cfg(test)]
 mod tests;
 
 pub use self::admin::{create_missing, probe};
