@@ -28,9 +28,13 @@ mod partition;
 mod progress;
 mod renewal;
 mod settings;
+mod sync;
 mod topics;
 mod transaction;
+mod verdict;
 
+#[cfg(test)]
+mod lending;
 #[cfg(test)]
 mod tests;
 

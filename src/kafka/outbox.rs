@@ -427,10 +427,7 @@ impl Outbox {
         // librdkafka copies keys; values are counted where they are written, and small ones once more.
         let keys = self.key_mark;
         let copies = if self.small_bytes > 0 { self.small_bytes + self.limits.chunk } else { 0 };
-        self.wait(|state| {
-            let due = state.due();
-            (due == 0 || (due + count <= most && state.chunks.has_room(keys + copies))).then_some(())
-        })?;
+        self.wait(|state| state.has_room(count, most, keys + copies).then_some(()))?;
         if let Some((transactions, _)) = &mut self.transactions {
             transactions.begin(&self.ledger)?;
         }
@@ -562,8 +559,7 @@ impl Outbox {
             // something has come back: not just its report, which is in the ledger before librdkafka takes the message
             // off its count. What came back during the call counts, or it would be waited for in vain: so the first
             // time the call is repeated at once.
-            let returned = self.wait(|state| (Some(state.returned) != seen).then_some(state.returned))?;
-            seen = Some(returned);
+            seen = Some(self.wait(|state| state.returned_since(seen))?);
         }
         Ok(())
     }

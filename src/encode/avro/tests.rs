@@ -828,7 +828,7 @@ fn matching(schema: &Schema) -> BoxedStrategy<Json> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
+    #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 4 } else { 512 }))]
 
     #[test]
     fn what_is_encoded_decodes_to_what_the_rules_say(
