@@ -165,6 +165,48 @@ fn apply_leaves_topics_that_exist_as_they_are() {
     assert_eq!(apply(&task), "");
 }
 
+/// Bindings of different collections under one subject: told before there is anything of theirs.
+#[test]
+fn bindings_that_claim_one_subject_are_told_in_validate() {
+    let servers = Servers::start(&["things"]);
+    let two = |more: &str| {
+        let other = TASK.replace("name: {type: string}", "name: {type: integer}");
+        let other = other.split("materializations:").next().unwrap().replace("acme/things", "acme/others");
+        let other = other.replace("collections:\n", "");
+        let bindings = format!("      - source: acme/others\n        resource: {{topic: {more}}}\n");
+        format!("collections:\n{other}{}{bindings}", TASK.trim_start().trim_start_matches("collections:\n"))
+    };
+    let mut config = servers.avro();
+    config["schema_registry"]["subject_strategy"] = json!("topic_name");
+    let fails = |specification: &str, config: &Value| {
+        let mut connector = Connector::start(Codec::Proto);
+        connector.spec();
+        connector.send(task(specification, config).validate());
+        error(&connector.wait())
+    };
+    assert_eq!(
+        fails(&two("things"), &config),
+        "naming the subjects of schemas: binding 0 (collection acme/things, topic \"things\") and binding 1 \
+         (collection acme/others, topic \"things\") would both have subject \"things-value\", with schemas that \
+         differ; give them different topics, or set schema_registry.subject_strategy to topic_record_name and a \
+         record_name for each"
+    );
+    config["schema_registry"]["subject_strategy"] = json!("record_name");
+    let message = fails(&two("others, record_name: things"), &config);
+    assert!(message.contains("would both have subject \"things\""), "{message}");
+    assert!(message.ends_with("; set another record_name in the resource of one of them"), "{message}");
+
+    // Topics of their own, or a subject for each schema.
+    config["schema_registry"]["subject_strategy"] = json!("topic_hash");
+    for specification in [two("things"), two("others")] {
+        let mut connector = Connector::start(Codec::Proto);
+        connector.spec();
+        connector.ask(task(&specification, &config).validate()).validated.unwrap();
+        connector.end().assert_clean();
+        config["schema_registry"]["subject_strategy"] = json!("topic_name");
+    }
+}
+
 fn validate_fails(config: &Value) -> String {
     let request = task(TASK, config).validate();
     let start = Instant::now();

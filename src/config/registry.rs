@@ -1,11 +1,12 @@
-//! The schema registry: where it is and how to log in to it.
+//! The schema registry: where it is, how to log in to it, and which subjects and names schemas have there.
 
 use url::Url;
 
 use super::error::Error;
-use super::kinds::{filled, text};
+use super::kinds::{choice, filled, text};
 use super::members::Members;
-use super::option::options;
+use super::names::Namespace;
+use super::option::{choices, options};
 use super::secret::Secret;
 
 options! {
@@ -20,6 +21,40 @@ options! {
         pub username: Option<String> = "User name", text();
         /// Password for basic authentication; for hosted registries often an API secret.
         pub password: Option<Secret> = "Password", text().secret();
+        /// Which subject a schema is registered under. With any but topic_hash, consumers find the schemas of a topic
+        /// by its name or by that of the record, and a changed schema becomes a new version of its subject, which the
+        /// registry takes by the subject's compatibility.
+        pub subject_strategy: SubjectStrategy = "Subject name strategy", choice().or("topic_hash");
+        /// Namespace of the Avro records, such as com.example, where a record's name has no dots of its own.
+        pub record_namespace: Option<Namespace> = "Record namespace", filled().parsed(|name| Namespace::new(name));
+    }
+}
+
+impl SchemaRegistry {
+    /// The registry at an address, without a login, with every option at its default.
+    #[must_use]
+    pub fn at(endpoint: Url) -> Self {
+        Self {
+            endpoint,
+            username: None,
+            password: None,
+            subject_strategy: SubjectStrategy::TopicHash,
+            record_namespace: None,
+        }
+    }
+}
+
+choices! {
+    /// Which subject a schema is registered under.
+    pub enum SubjectStrategy {
+        /// The topic and a hash of the schema, orders-32680f7328dd24a1, so that each schema has a subject of its own.
+        TopicHash = "topic_hash",
+        /// The topic and the part, orders-key and orders-value (Confluent's TopicNameStrategy, the default of its clients).
+        TopicName = "topic_name",
+        /// The full name of the record, com.example.Order.Key and com.example.Order (RecordNameStrategy).
+        RecordName = "record_name",
+        /// The topic and the full name of the record, orders-com.example.Order (TopicRecordNameStrategy).
+        TopicRecordName = "topic_record_name",
     }
 }
 

@@ -65,7 +65,8 @@ fn the_fullest_configuration_is_read() {
         r#"{"bootstrap_servers":" a:1, b ,[::1]:9093,","credentials":{"auth_type":"user_password",
         "mechanism":"SCRAM-SHA-512","username":"u","password":"p"},"tls":"system_certificates",
         "message_format":"Avro","compression":"zstd","schema_registry":{"endpoint":"https://r/base/",
-        "username":"ru","password":"rp","schema_registry_type":"confluent"},"topic_partitions":12,
+        "username":"ru","password":"rp","schema_registry_type":"confluent","subject_strategy":"topic_record_name",
+        "record_namespace":"com.acme"},"topic_partitions":12,
         "topic_replication_factor":-1,"advanced":{"stall_timeout":"90s","in_flight_bytes":1048576,
         "in_flight_messages":5000,"producers":4,
         "delivery":"at_least_once","progress_topic":"progress","transaction_timeout":"5m","later":true},"unknown":[1]}"#,
@@ -87,6 +88,8 @@ fn the_fullest_configuration_is_read() {
                 endpoint: Url::parse("https://r/base/").unwrap(),
                 username: Some("ru".to_owned()),
                 password: Some(Secret::new("rp")),
+                subject_strategy: SubjectStrategy::TopicRecordName,
+                record_namespace: Some(Namespace::new("com.acme").unwrap()),
             }),
             topic_partitions: 12,
             topic_replication_factor: -1,
@@ -360,6 +363,50 @@ fn registry_endpoints_are_plain_http_addresses() {
             format!("reading the endpoint configuration: /schema_registry/endpoint is {value:?}: {reason}")
         );
     }
+}
+
+/// The name that a binding's record has, by strategy, namespace, and the resource's own.
+#[test]
+fn records_have_the_names_that_strategy_and_options_give() {
+    let name = |strategy: &str, namespace: &str, resource: &str| {
+        let config = accepted(&format!(
+            r#"{{"schema_registry":{{"endpoint":"http://r","subject_strategy":"{strategy}","record_namespace":"{namespace}"}}}}"#
+        ));
+        assert_eq!(config.subject_strategy().as_str(), strategy);
+        let resource = format!(r#"{{"topic":"shop.orders","record_name":"{resource}"}}"#);
+        config.record_name(&Resource::parse(resource.as_bytes()).unwrap())
+    };
+    for strategy in ["topic_hash", "topic_name"] {
+        assert_eq!(name(strategy, "", ""), "root");
+        assert_eq!(name(strategy, "com.acme", ""), "com.acme.root");
+    }
+    for strategy in ["record_name", "topic_record_name"] {
+        assert_eq!(name(strategy, "", ""), "shop_orders");
+        assert_eq!(name(strategy, "com.acme", ""), "com.acme.shop_orders");
+    }
+    for strategy in ["topic_hash", "topic_name", "record_name", "topic_record_name"] {
+        assert_eq!(name(strategy, "com.acme", "Order"), "com.acme.Order");
+        assert_eq!(name(strategy, "com.acme", "shop.Order"), "shop.Order");
+    }
+    let plain = accepted("{}");
+    let resource = Resource::parse(br#"{"topic":"orders"}"#).unwrap();
+    assert_eq!(
+        (plain.subject_strategy(), plain.record_name(&resource).as_str()),
+        (SubjectStrategy::TopicHash, "root")
+    );
+
+    assert_eq!(
+        refusal(r#"{"schema_registry":{"endpoint":"http://r","record_namespace":"com.1"}}"#),
+        "reading the endpoint configuration: /schema_registry/record_namespace is \"com.1\": expected a namespace by Avro's rules: parts with dots between them, each a letter a-z or A-Z or an underscore, then letters, digits and underscores"
+    );
+    assert_eq!(
+        refusal(r#"{"schema_registry":{"endpoint":"http://r","subject_strategy":"TopicNameStrategy"}}"#),
+        "reading the endpoint configuration: /schema_registry/subject_strategy is \"TopicNameStrategy\", expected one of topic_hash, topic_name, record_name, topic_record_name"
+    );
+    assert_eq!(
+        Resource::parse(br#"{"topic":"t","record_name":"int"}"#).unwrap_err().to_string(),
+        "reading the resource configuration: /record_name is \"int\": \"int\" is the name of one of Avro's own types: choose another"
+    );
 }
 
 #[test]

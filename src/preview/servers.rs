@@ -45,7 +45,14 @@ impl Servers {
                 let started = runtime.block_on(Registry::start(Options::default()));
                 let started = started
                     .map_err(|source| Error::System { doing: "starting the embedded registry", source })?;
-                members.insert("schema_registry".to_owned(), json!({"endpoint": started.url().as_str()}));
+                let options = members.entry("schema_registry").or_insert(Value::Null);
+                if !options.is_object() {
+                    *options = json!({});
+                }
+                if let Some(options) = options.as_object_mut() {
+                    options.retain(|name, _| !OF_THE_OWN_REGISTRY.contains(&name.as_str()));
+                    options.insert("endpoint".to_owned(), started.url().as_str().into());
+                }
                 registry = Some(started);
             }
             members.insert("bootstrap_servers".to_owned(), Value::from(cluster.bootstrap_servers()));
@@ -95,7 +102,7 @@ impl Servers {
         let Some(registry) = &self.registry else { return Ok(()) };
         let client = Client::new(&registry.config())?;
         // What is wrong with a schema is for the connector to tell.
-        for pair in session::subjects(task).unwrap_or_default() {
+        for pair in session::schemas(task).unwrap_or_default() {
             client.register(&[pair]).await?;
         }
         Ok(())
@@ -130,9 +137,13 @@ fn parse(config: &Value) -> Result<EndpointConfig, Error> {
         .map_err(|source| Error::Config { place: place.to_owned(), source })
 }
 
+/// Options of `schema_registry` that mean nothing to an embedded one.
+const OF_THE_OWN_REGISTRY: [&str; 2] = ["username", "password"];
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{SchemaRegistry, SubjectStrategy};
 
     fn embedded(config: &Value) -> Result<Servers, Error> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -172,15 +183,22 @@ mod tests {
     fn a_registry_is_embedded_where_one_is_needed() {
         for config in [
             json!({"message_format": "Avro"}),
-            json!({"message_format": "JSON", "schema_registry": {"endpoint": "https://r.example", "username": "u"}}),
+            json!({"message_format": "JSON", "schema_registry": {"endpoint": "https://r.example", "username": "u", "password": "p", "subject_strategy": "topic_hash"}}),
         ] {
             let servers = embedded(&config).unwrap();
             let registry = servers.endpoint.schema_registry.unwrap();
             assert_eq!(registry.endpoint.host_str(), Some("127.0.0.1"));
-            assert_eq!(registry.username, None);
+            assert_eq!(registry, SchemaRegistry::at(registry.endpoint.clone()));
         }
         let config = json!({"message_format": "JSON", "schema_registry": null});
         assert_eq!(embedded(&config).unwrap().endpoint.schema_registry, None);
+    }
+
+    #[test]
+    fn the_options_of_an_embedded_registry_are_kept() {
+        let config = json!({"message_format": "Avro", "schema_registry": {"username": "u", "subject_strategy": "topic_name"}});
+        let registry = embedded(&config).unwrap().endpoint.schema_registry.unwrap();
+        assert_eq!((registry.username, registry.subject_strategy), (None, SubjectStrategy::TopicName));
     }
 
     #[test]

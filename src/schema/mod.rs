@@ -28,7 +28,7 @@ mod shape;
 mod types;
 mod union;
 
-pub use binding::{BindingSchemas, Projection, Selection, binding_schemas};
+pub use binding::{BindingSchemas, Projection, Selection, binding_schemas, named_binding_schemas};
 pub use canonical::subject;
 pub use error::Error;
 pub use format::Format;

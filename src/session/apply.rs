@@ -5,9 +5,10 @@ use std::time::Duration;
 use anyhow::{Context, anyhow};
 use tokio::runtime::Handle;
 
-use crate::config::{Delivery, EndpointConfig, Resource};
+use crate::config::{Delivery, EndpointConfig, Resource, SubjectStrategy};
 use crate::kafka;
 use crate::protocol::messages::{request, response};
+use crate::session::open;
 use crate::session::progress::{self, State, new_token};
 
 /// Answers Apply, having created what was missing.
@@ -20,6 +21,10 @@ pub(super) fn apply(request: &request::Apply, runtime: &Handle) -> anyhow::Resul
             Resource::parse(&binding.resource_config_json).with_context(|| format!("binding {index}"))?;
         config.check_topic(&resource.topic).with_context(|| format!("binding {index}"))?;
         topics.push(resource.topic.to_string());
+    }
+    if config.subject_strategy() != SubjectStrategy::TopicHash {
+        // What Validate could only foresee is known now, and nothing has been made yet.
+        open::drafts(&config, spec)?;
     }
     topics.sort_unstable();
     topics.dedup();

@@ -7,6 +7,7 @@ use crate::encode::{AvroPlan, Document, JsonPlan, Layout, Plan, Scratch};
 use crate::protocol::messages::flow;
 use crate::registry;
 use crate::schema::{self, BindingSchemas, Projection, Selection, Shape};
+use crate::session::subjects::{Naming, Part};
 
 /// A binding's run-time state: all that a Store of it needs, computed in Open.
 #[derive(Debug)]
@@ -30,7 +31,7 @@ pub struct BindingInfo {
 impl BindingInfo {
     /// What an error says of the binding: its collection and topic.
     pub fn describe(&self) -> String {
-        format!("collection {}, topic {:?}", self.collection, self.topic)
+        describe(&self.collection, &self.topic)
     }
 
     /// A document's key as JSON for an error's text, shortened: `key {"id":7}`.
@@ -64,24 +65,30 @@ pub(super) struct Draft {
     collection: String,
     selection: flow::FieldSelection,
     schemas: Option<BindingSchemas>,
+    /// What is registered, with its subjects: of the key, then of the value.
+    subjects: Vec<(String, registry::Schema)>,
 }
 
 impl Draft {
     /// Reads a binding of the materialization's specification.
     pub(super) fn new(config: &EndpointConfig, binding: &flow::Binding) -> anyhow::Result<Self> {
-        let topic = Resource::parse(&binding.resource_config_json)?.topic;
-        config.check_topic(&topic)?;
+        let resource = Resource::parse(&binding.resource_config_json)?;
+        config.check_topic(&resource.topic)?;
         let collection =
             binding.collection.as_ref().ok_or_else(|| anyhow!("the specification names no collection"))?;
         let selection = binding
             .field_selection
             .clone()
             .ok_or_else(|| anyhow!("the specification has no field selection"))?;
-        let schemas = match config.message_format {
-            MessageFormat::Json => None,
-            MessageFormat::Avro => Some(schemas(collection, &selection)?),
-        };
-        Ok(Self { topic: topic.to_string(), collection: collection.name.clone(), selection, schemas })
+        let (mut schemas, mut subjects) = (None, Vec::new());
+        if config.message_format == MessageFormat::Avro {
+            let naming = Naming::new(config, &resource);
+            let avro = avro_schemas(&naming, collection, &selection)?;
+            subjects = avro_subjects(&naming, &avro);
+            schemas = Some(avro);
+        }
+        let topic = resource.topic.to_string();
+        Ok(Self { topic, collection: collection.name.clone(), selection, schemas, subjects })
     }
 
     /// The topic that its messages go to.
@@ -95,11 +102,13 @@ impl Draft {
     }
 
     /// Subject and schema of the key and of the value, to be registered.
-    pub(super) fn subjects(&self) -> impl Iterator<Item = (String, registry::Schema)> {
-        self.schemas.iter().flat_map(|BindingSchemas { key, value }| [key, value]).map(|schema| {
-            let text = schema.canonical();
-            (schema::subject(&self.topic, &text), registry::Schema::avro(text))
-        })
+    pub(super) fn subjects(&self) -> &[(String, registry::Schema)] {
+        &self.subjects
+    }
+
+    /// What an error says of the binding: its collection and topic.
+    pub(super) fn describe(&self) -> String {
+        describe(&self.collection, &self.topic)
     }
 
     /// The finished binding; `ids` gives the ids of its [`Self::subjects`], in order.
@@ -126,6 +135,11 @@ impl Draft {
     }
 }
 
+/// What an error says of a binding.
+pub(super) fn describe(collection: &str, topic: &str) -> String {
+    format!("collection {collection}, topic {topic:?}")
+}
+
 /// The shape that a collection's schema allows.
 pub(super) fn shape(collection: &flow::CollectionSpec) -> anyhow::Result<Shape> {
     let text = match &collection.read_schema_json {
@@ -137,7 +151,19 @@ pub(super) fn shape(collection: &flow::CollectionSpec) -> anyhow::Result<Shape> 
     Shape::infer(&schema).with_context(|| format!("the schema of collection {}", collection.name))
 }
 
-fn schemas(
+/// The subjects and texts under which a binding's Avro schemas are registered: of the key, then of the value.
+pub(super) fn avro_subjects(naming: &Naming, schemas: &BindingSchemas) -> Vec<(String, registry::Schema)> {
+    let both = [(Part::Key, &schemas.key), (Part::Value, &schemas.value)];
+    both.map(|(part, schema)| {
+        let text = schema.canonical();
+        (naming.subject(part, &text), registry::Schema::avro(text))
+    })
+    .into()
+}
+
+/// The Avro schemas of the fields that a binding selects.
+pub(super) fn avro_schemas(
+    naming: &Naming,
     collection: &flow::CollectionSpec,
     selection: &flow::FieldSelection,
 ) -> anyhow::Result<BindingSchemas> {
@@ -147,7 +173,7 @@ fn schemas(
         values: &selection.values,
         document: Some(&selection.document[..]).filter(|field| !field.is_empty()),
     };
-    schema::binding_schemas(&shape(collection)?, &projections, &selection)
+    schema::named_binding_schemas(naming.record(), &shape(collection)?, &projections, &selection)
         .with_context(|| format!("mapping collection {} to Avro", collection.name))
 }
 

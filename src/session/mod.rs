@@ -12,10 +12,12 @@
 mod apply;
 mod binding;
 mod delivery;
+mod foresee;
 mod open;
 mod progress;
 mod serve;
 mod spec;
+mod subjects;
 mod transact;
 mod validate;
 
@@ -31,7 +33,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 pub use binding::BindingInfo;
-pub(crate) use open::subjects;
+pub(crate) use open::schemas;
 pub use serve::{Surroundings, serve};
 
 use crate::kafka;

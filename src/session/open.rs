@@ -11,6 +11,7 @@ use crate::registry;
 use crate::session::binding::{BindingInfo, Draft};
 use crate::session::delivery::{Delivery, Transactions};
 use crate::session::serve::Surroundings;
+use crate::session::subjects;
 
 /// What a session has once it is open.
 pub(super) struct Opened {
@@ -33,7 +34,7 @@ pub(super) fn open(
     let drafts = drafts(&config, spec)?;
 
     // The registry answers while the brokers are asked for the topics.
-    let subjects: Vec<_> = drafts.iter().flat_map(Draft::subjects).collect();
+    let subjects: Vec<_> = drafts.iter().flat_map(Draft::subjects).cloned().collect();
     let registration = config
         .schema_registry
         .clone()
@@ -84,16 +85,23 @@ pub(super) fn open(
 
 /// Subjects and schemas that Open registers, in the order of the bindings; of each its key's, then
 /// its value's. There are none where messages are JSON.
-pub(crate) fn subjects(spec: &flow::MaterializationSpec) -> anyhow::Result<Vec<(String, registry::Schema)>> {
+pub(crate) fn schemas(spec: &flow::MaterializationSpec) -> anyhow::Result<Vec<(String, registry::Schema)>> {
     let config = EndpointConfig::parse(&spec.config_json)?;
-    Ok(drafts(&config, spec)?.iter().flat_map(Draft::subjects).collect())
+    Ok(drafts(&config, spec)?.iter().flat_map(Draft::subjects).cloned().collect())
 }
 
-fn drafts(config: &EndpointConfig, spec: &flow::MaterializationSpec) -> anyhow::Result<Vec<Draft>> {
+/// The bindings of a specification, with their schemas.
+pub(super) fn drafts(
+    config: &EndpointConfig,
+    spec: &flow::MaterializationSpec,
+) -> anyhow::Result<Vec<Draft>> {
     let mut drafts = Vec::with_capacity(spec.bindings.len());
     for (index, binding) in spec.bindings.iter().enumerate() {
         drafts.push(Draft::new(config, binding).with_context(|| format!("binding {index}"))?);
     }
+    let names: Vec<_> = drafts.iter().map(Draft::describe).collect();
+    let claims = names.iter().map(String::as_str).zip(drafts.iter().map(Draft::subjects));
+    subjects::check_claims(config.subject_strategy(), claims)?;
     Ok(drafts)
 }
 

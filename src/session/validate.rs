@@ -6,27 +6,30 @@ use std::time::Duration;
 use anyhow::{Context, anyhow};
 use tokio::runtime::Handle;
 
-use crate::config::{EndpointConfig, MessageFormat, Resource};
+use crate::config::{EndpointConfig, MessageFormat, Resource, SubjectStrategy};
 use crate::kafka;
 use crate::protocol::messages::response::{
     Constraint, ConstraintType, ProjectionConstraint, Validated, ValidatedBinding,
 };
 use crate::protocol::messages::{flow, request};
 use crate::registry;
-use crate::session::binding;
+use crate::session::foresee::Foreseen;
+use crate::session::{binding, subjects};
 
 /// Answers Validate, having asked the brokers and the registry.
 pub(super) fn validate(request: &request::Validate, runtime: &Handle) -> anyhow::Result<Validated> {
     let config = EndpointConfig::parse(&request.config_json)?;
     let last = request.last_materialization.as_ref();
-    let bindings = request
-        .bindings
-        .iter()
-        .enumerate()
-        .map(|(index, binding)| {
-            validate_binding(&config, binding, last).with_context(|| format!("binding {index}"))
-        })
-        .collect::<anyhow::Result<Vec<_>>>()?;
+    let mut bindings = Vec::with_capacity(request.bindings.len());
+    let mut foreseen = Vec::new();
+    for (index, binding) in request.bindings.iter().enumerate() {
+        let (validated, schemas) =
+            validate_binding(&config, binding, last).with_context(|| format!("binding {index}"))?;
+        bindings.push(validated);
+        foreseen.extend(schemas);
+    }
+    let claims = foreseen.iter().map(|binding| (binding.name.as_str(), binding.subjects.as_slice()));
+    subjects::check_claims(config.subject_strategy(), claims)?;
     servers_answer(config, runtime)?;
     Ok(Validated { bindings })
 }
@@ -35,21 +38,30 @@ fn validate_binding(
     config: &EndpointConfig,
     binding: &request::ValidateBinding,
     last: Option<&flow::MaterializationSpec>,
-) -> anyhow::Result<ValidatedBinding> {
+) -> anyhow::Result<(ValidatedBinding, Option<Foreseen>)> {
     let resource = Resource::parse(&binding.resource_config_json)?;
     config.check_topic(&resource.topic)?;
     let collection = binding.collection.as_ref().ok_or_else(|| anyhow!("the request names no collection"))?;
+    let selected = last.map_or_else(HashSet::new, |last| selected_before(last, resource.topic.as_str()));
+    let mut foreseen = None;
     if config.message_format == MessageFormat::Avro {
         // A schema that cannot be mapped is better told now than when the task starts.
         binding::shape(collection)?;
+        if config.subject_strategy() != SubjectStrategy::TopicHash {
+            let is_likely = |projection: &flow::Projection| {
+                let recommended =
+                    constraint(projection, &selected).r#type() == ConstraintType::LocationRecommended;
+                if selected.is_empty() { recommended } else { selected.contains(projection.field.as_str()) }
+            };
+            foreseen = Some(Foreseen::new(config, &resource, binding, collection, is_likely)?);
+        }
     }
-    let selected = last.map_or_else(HashSet::new, |last| selected_before(last, resource.topic.as_str()));
     let constraints: Vec<_> = collection
         .projections
         .iter()
         .map(|projection| (projection.field.clone(), constraint(projection, &selected)))
         .collect();
-    Ok(ValidatedBinding {
+    let validated = ValidatedBinding {
         constraints: constraints.iter().cloned().collect(),
         projection_constraints: constraints
             .into_iter()
@@ -59,7 +71,8 @@ fn validate_binding(
         delta_updates: true,
         ser_policy: Some(SER_POLICY),
         ..Default::default()
-    })
+    };
+    Ok((validated, foreseen))
 }
 
 /// The fields that were values or documents of this topic's bindings in the last specification.

@@ -101,7 +101,7 @@ impl Registry {
     #[must_use]
     pub fn config(&self) -> SchemaRegistry {
         let (username, password) = self.shared.login.clone().unzip();
-        SchemaRegistry { endpoint: self.url.clone(), username, password }
+        SchemaRegistry { username, password, ..SchemaRegistry::at(self.url.clone()) }
     }
 
     /// Lets one request fail; requests meet the injected faults in their order.
