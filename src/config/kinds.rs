@@ -27,7 +27,6 @@ pub(super) fn filled() -> Setting<Option<String>> {
 }
 
 /// A certificate or key as PEM text; an empty one is as good as none. Errors do not repeat it.
-#[cfg_attr(not(test), expect(dead_code, reason = "goes with the first option that takes a certificate"))]
 pub(super) fn pem() -> Setting<Option<String>> {
     filled().with("multiline", true).then(|members, name, text| {
         if text.contains("-----BEGIN ") {

@@ -64,9 +64,10 @@ fn the_fullest_configuration_is_read() {
     let config = endpoint(
         r#"{"bootstrap_servers":" a:1, b ,[::1]:9093,","credentials":{"auth_type":"user_password",
         "mechanism":"SCRAM-SHA-512","username":"u","password":"p"},"tls":"system_certificates",
-        "message_format":"Avro","compression":"zstd","schema_registry":{"endpoint":"https://r/base/",
+        "message_format":"Avro","compression":"zstd","schema_registry":{"endpoint":" https://r/base/, ,https://s,",
         "username":"ru","password":"rp","schema_registry_type":"confluent","subject_strategy":"topic_record_name",
-        "record_namespace":"com.acme"},"topic_partitions":12,
+        "record_namespace":"com.acme","client_certificate":"-----BEGIN CERTIFICATE-----",
+        "client_key":"-----BEGIN PRIVATE KEY-----","ca_certificate":"-----BEGIN CERTIFICATE-----x"},"topic_partitions":12,
         "topic_replication_factor":-1,"advanced":{"stall_timeout":"90s","in_flight_bytes":1048576,
         "in_flight_messages":5000,"producers":4,
         "delivery":"at_least_once","progress_topic":"progress","transaction_timeout":"5m","later":true},"unknown":[1]}"#,
@@ -85,9 +86,13 @@ fn the_fullest_configuration_is_read() {
             message_format: MessageFormat::Avro,
             compression: Compression::Zstd,
             schema_registry: Some(SchemaRegistry {
-                endpoint: Url::parse("https://r/base/").unwrap(),
+                endpoint: vec![Url::parse("https://r/base/").unwrap(), Url::parse("https://s").unwrap()],
                 username: Some("ru".to_owned()),
                 password: Some(Secret::new("rp")),
+                bearer_token: None,
+                client_certificate: Some("-----BEGIN CERTIFICATE-----".to_owned()),
+                client_key: Some(Secret::new("-----BEGIN PRIVATE KEY-----")),
+                ca_certificate: Some("-----BEGIN CERTIFICATE-----x".to_owned()),
                 subject_strategy: SubjectStrategy::TopicRecordName,
                 record_namespace: Some(Namespace::new("com.acme").unwrap()),
             }),
@@ -338,7 +343,7 @@ fn security_protocol_follows_tls_and_credentials() {
 fn registry_endpoints_are_plain_http_addresses() {
     let read = |text: &str| {
         endpoint(&with(&format!(r#"{{"schema_registry":{{"endpoint":{}}}}}"#, Value::from(text))))
-            .map(|config| config.schema_registry.unwrap().endpoint.to_string())
+            .map(|config| config.schema_registry.unwrap().endpoint[0].to_string())
     };
     assert_eq!(read("http://127.0.0.1:8081").unwrap(), "http://127.0.0.1:8081/");
     assert_eq!(read("https://r/apis/ccompat/v7").unwrap(), "https://r/apis/ccompat/v7");
@@ -363,6 +368,40 @@ fn registry_endpoints_are_plain_http_addresses() {
             format!("reading the endpoint configuration: /schema_registry/endpoint is {value:?}: {reason}")
         );
     }
+}
+
+#[test]
+fn a_registrys_login_is_one_and_whole() {
+    let refusal = |members: &str| {
+        let error =
+            refusal(&format!(r#"{{"schema_registry":{{"endpoint":"https://r, http://s",{members}}}}}"#));
+        error.replace("reading the endpoint configuration: /schema_registry/", "")
+    };
+    let pem = "-----BEGIN X";
+    assert_eq!(
+        refusal(r#""bearer_token":"t0ken","username":"u","password":"p""#),
+        r#"bearer_token is "***": a request has one login: remove it, or username and password"#
+    );
+    assert_eq!(
+        refusal(r#""bearer_token":"t0ken\n""#),
+        r#"bearer_token is "***": expected letters, digits and signs of ASCII, without blanks or line ends"#
+    );
+    assert_eq!(
+        refusal(&format!(r#""client_certificate":"{pem}""#)),
+        "client_key is missing; client_certificate needs its private key"
+    );
+    assert_eq!(
+        refusal(&format!(r#""client_key":"{pem}""#)),
+        "client_certificate is missing; client_key needs the certificate that it belongs to"
+    );
+    assert_eq!(
+        refusal(&format!(r#""ca_certificate":"{pem}""#)),
+        r#"endpoint is "http://s/": certificates are for addresses that begin with https://: remove ca_certificate, or make this one of https"#
+    );
+    assert_eq!(
+        refusal(r#""ca_certificate":"/etc/ca.pem""#),
+        r#"ca_certificate is "***": expected PEM text, with a line that starts with -----BEGIN: give the content of the file, not its name"#
+    );
 }
 
 /// The name that a binding's record has, by strategy, namespace, and the resource's own.
@@ -726,7 +765,12 @@ fn every_property_of_the_forms_is_described() {
 }
 
 /// Said here once more, so that nothing becomes a secret, or ceases to be one, by the way.
-const SECRETS: &[&str] = &["/credentials/password", "/schema_registry/password"];
+const SECRETS: &[&str] = &[
+    "/credentials/password",
+    "/schema_registry/password",
+    "/schema_registry/bearer_token",
+    "/schema_registry/client_key",
+];
 
 /// What a form offers and what is parsed must not drift apart.
 #[test]

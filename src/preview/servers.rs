@@ -138,7 +138,8 @@ fn parse(config: &Value) -> Result<EndpointConfig, Error> {
 }
 
 /// Options of `schema_registry` that mean nothing to an embedded one.
-const OF_THE_OWN_REGISTRY: [&str; 2] = ["username", "password"];
+const OF_THE_OWN_REGISTRY: [&str; 6] =
+    ["username", "password", "bearer_token", "client_certificate", "client_key", "ca_certificate"];
 
 #[cfg(test)]
 mod tests {
@@ -187,8 +188,8 @@ mod tests {
         ] {
             let servers = embedded(&config).unwrap();
             let registry = servers.endpoint.schema_registry.unwrap();
-            assert_eq!(registry.endpoint.host_str(), Some("127.0.0.1"));
-            assert_eq!(registry, SchemaRegistry::at(registry.endpoint.clone()));
+            assert_eq!(registry.endpoint[0].host_str(), Some("127.0.0.1"));
+            assert_eq!(registry, SchemaRegistry::at(registry.endpoint[0].clone()));
         }
         let config = json!({"message_format": "JSON", "schema_registry": null});
         assert_eq!(embedded(&config).unwrap().endpoint.schema_registry, None);

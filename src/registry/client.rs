@@ -18,7 +18,9 @@ use crate::config::SchemaRegistry;
 /// Every call is bounded: 5 s for a connection, 30 s for the whole call with its retries. Connection
 /// errors, 429 and 5xx are tried again a few times with growing pauses; other answers are final.
 /// Proxies named by the environment (`HTTPS_PROXY`, `NO_PROXY`) are used, except for a registry on this
-/// machine. Certificates are checked by the system's authorities, or those of `SSL_CERT_FILE`.
+/// machine. Certificates are checked by the authorities that are configured, else by the system's or those of `SSL_CERT_FILE`.
+/// Of several addresses each attempt takes the one that answered last, and goes on to the next where that cannot be reached or
+/// fails.
 #[derive(Clone, Debug)]
 pub struct Client {
     exchange: Arc<Exchange>,
@@ -29,7 +31,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// The system's certificates are there but none of them can be read.
+    /// A certificate or key that is configured is none, or the system's certificates are there but none of them can be read.
     pub fn new(registry: &SchemaRegistry) -> Result<Self, Error> {
         Self::with_limits(registry, Limits::default())
     }
@@ -140,7 +142,7 @@ impl Exchange {
         let limit = ANSWER_LIMIT + 2 * body.len();
         let doing = Doing::Register { subject: subject.to_owned() };
         let mut call = self.post(doing, &["subjects", subject, "versions"], body, limit);
-        call.url.set_query(Some("normalize=true"));
+        call.query = Some("normalize=true");
         call
     }
 

@@ -17,6 +17,22 @@ pub enum Error {
         /// Why.
         reason: String,
     },
+    /// A certificate or key of the configuration cannot be used.
+    #[error(
+        "preparing the client of the schema registry: schema_registry.{option} cannot be used: {reason}; give PEM text of certificates, and for the key one that is not encrypted and belongs to the first certificate"
+    )]
+    Pem {
+        /// The option, or those that may be meant.
+        option: &'static str,
+        /// Why.
+        reason: String,
+    },
+    /// None of several addresses answered well; each for its own reason.
+    #[error("{}", errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; and "))]
+    Everywhere {
+        /// What happened at each, in the order in which they were tried.
+        errors: Vec<Error>,
+    },
     /// No answer came.
     #[error("{doing} at the schema registry {endpoint}: {trouble}{}; {}{}", tries(*attempts), trouble.remedy(), through(*proxy))]
     Unreachable {
@@ -44,8 +60,8 @@ pub enum Error {
         code: Option<i64>,
         /// The registry's message, or the beginning of what came in its place.
         message: String,
-        /// Whether a login was sent.
-        login: bool,
+        /// The options whose login was sent, if one was.
+        login: Option<&'static str>,
         /// How often it was tried.
         attempts: u32,
     },
@@ -152,7 +168,7 @@ impl Trouble {
                 "check host and port in schema_registry.endpoint, and that firewalls let the connection through"
             }
             Self::Tls { .. } => {
-                "check that this port speaks https, and that the system trusts the authority of its certificate (SSL_CERT_FILE names a file of others)"
+                "check that this port speaks https, and that the authority of its certificate is trusted (schema_registry.ca_certificate or SSL_CERT_FILE may name it), and whether it wants a schema_registry.client_certificate"
             }
             Self::NoAnswer { .. } => "check that the registry is healthy and reaches its storage",
             Self::Closed => {
@@ -181,10 +197,14 @@ impl fmt::Display for Trouble {
     }
 }
 
-fn remedy(doing: &Doing, status: u16, code: Option<i64>, login: bool) -> &'static str {
-    match (status, doing, code) {
-        (401, ..) if login => "check schema_registry.username and schema_registry.password",
-        (401, ..) => "it wants a login: set schema_registry.username and schema_registry.password",
+fn remedy(doing: &Doing, status: u16, code: Option<i64>, login: Option<&str>) -> String {
+    if status == 401 {
+        return match login {
+            Some(options) => format!("check {options}"),
+            None => "it wants a login: set schema_registry.username and schema_registry.password, or schema_registry.bearer_token".to_owned(),
+        };
+    }
+    let remedy = match (status, doing, code) {
         (403, Doing::Register { .. }, _) => {
             "the login lacks rights: allow it to write this subject, or let somebody register the schema who may"
         }
@@ -199,7 +219,8 @@ fn remedy(doing: &Doing, status: u16, code: Option<i64>, login: bool) -> &'stati
         (429, ..) => "it is asked too often: try later, or raise its limit",
         (500.., ..) => "the registry itself failed: see its log",
         _ => "see its message, and the registry's log",
-    }
+    };
+    remedy.to_owned()
 }
 
 fn said(code: Option<i64>, message: &str) -> String {

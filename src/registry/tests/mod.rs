@@ -3,6 +3,7 @@
 mod client;
 mod faults;
 mod memory;
+mod places;
 
 use std::time::Duration;
 
