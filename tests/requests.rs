@@ -7,11 +7,12 @@ mod common;
 use std::time::{Duration, Instant};
 
 use common::brokers::Servers;
-use common::runtime::{Connector, Ended, apply, build, task};
+use common::runtime::{Connector, Ended, apply, build, open_request, task};
 use materialize_kafka::config::{EndpointConfig, Resource, Secret};
 use materialize_kafka::protocol::Codec;
-use materialize_kafka::protocol::messages::{flow, response};
+use materialize_kafka::protocol::messages::{flow, request, response};
 use materialize_kafka::registry::memory::{Options, Registry};
+use materialize_kafka::registry::{Client, Schema};
 use serde_json::{Value, json};
 
 const TASK: &str = r#"
@@ -205,6 +206,71 @@ fn bindings_that_claim_one_subject_are_told_in_validate() {
         connector.end().assert_clean();
         config["schema_registry"]["subject_strategy"] = json!("topic_name");
     }
+}
+
+/// What the registry would not take is told by Validate, as far as it is certain, and by Apply, which knows the fields.
+#[test]
+fn schemas_that_are_not_compatible_are_told_before_anything_runs() {
+    let servers = Servers::start(&["things"]);
+    let mut config = servers.avro();
+    config["schema_registry"]["subject_strategy"] = json!("topic_name");
+    let mut built = build(TASK, &config);
+    assert_eq!(apply(&built), "");
+
+    let client = Client::new(&servers.registry.config()).unwrap();
+    let register = |subject: &str, text: &str| {
+        let schema = Schema::avro(text);
+        servers.block_on(client.register(&[(subject.to_owned(), schema)])).unwrap();
+    };
+    register("things-value", r#"{"name":"root","type":"record","fields":[{"name":"name","type":"long"}]}"#);
+    let mut connector = Connector::start(Codec::Proto);
+    connector.spec();
+    connector.send(request::Apply {
+        materialization: Some(built.spec.clone()),
+        version: "2".into(),
+        ..Default::default()
+    });
+    let expected = "checking the schema of subject \"things-value\": it is not compatible with version 1: ";
+    let field = "field \"name\" is \"long\" there and [\"string\",\"null\"] here";
+    let message = error(&connector.wait());
+    assert!(message.starts_with(expected) && message.contains(field), "{message}");
+
+    // The fields of the last specification are known to Validate as well.
+    let mut request = task(TASK, &config).validate();
+    let mut connector = Connector::start(Codec::Proto);
+    connector.spec();
+    connector.ask(request.clone()).validated.unwrap();
+    connector.end().assert_clean();
+    request.last_materialization = Some(std::mem::take(&mut built.spec));
+    let mut connector = Connector::start(Codec::Proto);
+    connector.spec();
+    connector.send(request);
+    let message = error(&connector.wait());
+    assert!(message.starts_with(expected) && message.contains(field), "{message}");
+
+    // The key is certain from the start.
+    register("things-key", r#""string""#);
+    let message = validate_fails(&config);
+    assert!(
+        message.starts_with(
+            "checking the schema of subject \"things-key\": it is not compatible with version 1: "
+        ),
+        "{message}"
+    );
+    // Where nothing is registered, nothing need be compatible; but it must be there.
+    config["schema_registry"]["auto_register"] = json!(false);
+    let built = build(TASK, &config);
+    assert_eq!(apply(&built), "");
+    let mut connector = Connector::start(Codec::Proto);
+    connector.spec();
+    connector.send(open_request(&built.spec));
+    let message = error(&connector.wait());
+    assert!(
+        message.starts_with(
+            "looking up the schema of subject \"things-key\": the registry does not have it, and"
+        ),
+        "{message}"
+    );
 }
 
 fn validate_fails(config: &Value) -> String {

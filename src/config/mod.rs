@@ -62,7 +62,7 @@ pub use self::credentials::{Credentials, SaslMechanism};
 pub use self::error::{Error, Part};
 pub use self::format::{Compression, MessageFormat};
 pub use self::names::{Namespace, RecordName};
-pub use self::registry::{SchemaRegistry, SubjectStrategy};
+pub use self::registry::{Compatibility, SchemaRegistry, SubjectStrategy};
 pub use self::secret::Secret;
 pub use self::tls::Tls;
 pub use self::topic::{Topic, TopicError};

@@ -3,7 +3,7 @@
 use url::Url;
 
 use super::error::Error;
-use super::kinds::{choice, filled, pem, text};
+use super::kinds::{choice, filled, flag, pem, text};
 use super::members::Members;
 use super::names::Namespace;
 use super::option::{choices, options};
@@ -38,6 +38,12 @@ options! {
         pub subject_strategy: SubjectStrategy = "Subject name strategy", choice().or("topic_hash");
         /// Namespace of the Avro records, such as com.example, where a record's name has no dots of its own.
         pub record_namespace: Option<Namespace> = "Record namespace", filled().parsed(|name| Namespace::new(name));
+        /// Register schemas that the registry does not have. Without it they are looked up, and it is an error if one is missing.
+        pub auto_register: bool = "Register schemas", flag().or(true);
+        /// Compatibility that is set for subjects which have no versions yet. Subjects that exist keep theirs. Fields have no
+        /// defaults in the schemas, so FORWARD (fields may come) and NONE suit collections that change. Without it the registry's
+        /// own level holds.
+        pub compatibility: Option<Compatibility> = "Compatibility", choice();
     }
 }
 
@@ -55,7 +61,29 @@ impl SchemaRegistry {
             ca_certificate: None,
             subject_strategy: SubjectStrategy::TopicHash,
             record_namespace: None,
+            auto_register: true,
+            compatibility: None,
         }
+    }
+}
+
+choices! {
+    /// What a new version of a subject must be compatible with, by the registry's names.
+    pub enum Compatibility {
+        /// Consumers with the new schema read what the one before wrote.
+        Backward = "BACKWARD",
+        /// The same, for all schemas before.
+        BackwardTransitive = "BACKWARD_TRANSITIVE",
+        /// Consumers with the schema before read what the new one writes.
+        Forward = "FORWARD",
+        /// The same, for all schemas before.
+        ForwardTransitive = "FORWARD_TRANSITIVE",
+        /// Both directions.
+        Full = "FULL",
+        /// Both, for all schemas before.
+        FullTransitive = "FULL_TRANSITIVE",
+        /// Any change is taken.
+        None = "NONE",
     }
 }
 
@@ -82,6 +110,11 @@ fn whole_login(mut registry: SchemaRegistry, members: &Members<'_>) -> Result<Sc
     }
     if registry.username.is_none() && registry.password.is_some() {
         return Err(members.missing("username", "a password is there, so give the user that it belongs to"));
+    }
+    if let Some(level) = registry.compatibility.filter(|_| !registry.auto_register) {
+        let reason = "it is set for subjects that are new, and with auto_register false none is: remove it, or set \
+                      auto_register to true";
+        return Err(members.invalid("compatibility", level.as_str(), reason.to_owned()));
     }
     if registry.username.is_some() && registry.bearer_token.is_some() {
         let reason = "a request has one login: remove it, or username and password";

@@ -93,6 +93,13 @@ pub enum Error {
     },
 }
 
+impl Error {
+    /// Whether the registry knows no such subject, version or schema.
+    pub(super) fn is_missing(&self) -> bool {
+        matches!(self, Self::Refused { status: 404, code: Some(40401..=40403), .. })
+    }
+}
+
 /// What is asked of the registry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Doing {
@@ -101,6 +108,26 @@ pub enum Doing {
     /// The number of a schema.
     Register {
         /// The subject that the schema belongs to.
+        subject: String,
+    },
+    /// The number of a schema, without registering it.
+    LookUp {
+        /// The subject that the schema belongs to.
+        subject: String,
+    },
+    /// The newest version of a subject.
+    Latest {
+        /// The subject.
+        subject: String,
+    },
+    /// Whether a schema may become a version of a subject.
+    Compatibility {
+        /// The subject.
+        subject: String,
+    },
+    /// What new versions of a subject must be compatible with.
+    Level {
+        /// The subject.
         subject: String,
     },
     /// The schema that has a number.
@@ -115,6 +142,12 @@ impl fmt::Display for Doing {
         match self {
             Self::Check => f.write_str("reading the configuration"),
             Self::Register { subject } => write!(f, "registering the schema of subject {subject:?}"),
+            Self::LookUp { subject } => write!(f, "looking up the schema of subject {subject:?}"),
+            Self::Latest { subject } => write!(f, "reading the latest version of subject {subject:?}"),
+            Self::Compatibility { subject } => {
+                write!(f, "checking the compatibility of the schema of subject {subject:?}")
+            }
+            Self::Level { subject } => write!(f, "setting the compatibility of subject {subject:?}"),
             Self::Fetch { id } => write!(f, "reading schema {id}"),
         }
     }
@@ -207,6 +240,9 @@ fn remedy(doing: &Doing, status: u16, code: Option<i64>, login: Option<&str>) ->
     let remedy = match (status, doing, code) {
         (403, Doing::Register { .. }, _) => {
             "the login lacks rights: allow it to write this subject, or let somebody register the schema who may"
+        }
+        (403, Doing::Level { .. }, _) => {
+            "the login lacks rights: allow it to configure this subject, or remove schema_registry.compatibility"
         }
         (403, ..) => "the login lacks rights: allow it to read the registry",
         (404, Doing::Fetch { .. }, Some(40403)) => "ask the registry that the messages were written with",

@@ -121,6 +121,10 @@ impl Exchange {
         self.call(Method::POST, doing, path, Some(body), answer_limit)
     }
 
+    pub(super) fn put(&self, doing: Doing, path: &[&str], body: String, answer_limit: usize) -> Call {
+        self.call(Method::PUT, doing, path, Some(body), answer_limit)
+    }
+
     fn call(
         &self,
         method: Method,

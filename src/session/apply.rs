@@ -8,8 +8,10 @@ use tokio::runtime::Handle;
 use crate::config::{Delivery, EndpointConfig, Resource, SubjectStrategy};
 use crate::kafka;
 use crate::protocol::messages::{request, response};
-use crate::session::open;
+use crate::registry;
+use crate::session::binding::Draft;
 use crate::session::progress::{self, State, new_token};
+use crate::session::{open, registration};
 
 /// Answers Apply, having created what was missing.
 pub(super) fn apply(request: &request::Apply, runtime: &Handle) -> anyhow::Result<response::Applied> {
@@ -24,7 +26,12 @@ pub(super) fn apply(request: &request::Apply, runtime: &Handle) -> anyhow::Resul
     }
     if config.subject_strategy() != SubjectStrategy::TopicHash {
         // What Validate could only foresee is known now, and nothing has been made yet.
-        open::drafts(&config, spec)?;
+        let drafts = open::drafts(&config, spec)?;
+        if let Some(registry) = config.schema_registry.as_ref().filter(|registry| registry.auto_register) {
+            let subjects: Vec<_> = drafts.iter().flat_map(Draft::subjects).cloned().collect();
+            let client = registry::Client::new(registry)?;
+            runtime.block_on(registration::check(&client, &subjects))?;
+        }
     }
     topics.sort_unstable();
     topics.dedup();

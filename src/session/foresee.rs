@@ -17,9 +17,17 @@ pub(super) struct Foreseen {
     pub(super) name: String,
     /// Subjects and schemas: of the key, then of the value.
     pub(super) subjects: Vec<(String, Schema)>,
+    /// Whether the values are those that were selected before.
+    pub(super) is_known: bool,
 }
 
 impl Foreseen {
+    /// What is certain enough to be refused: the key, and values that were selected before.
+    pub(super) fn certain(&self) -> &[(String, Schema)] {
+        let count = if self.is_known { self.subjects.len() } else { self.subjects.len().min(1) };
+        self.subjects.get(..count).unwrap_or_default()
+    }
+
     /// `is_likely` tells of a field that is no key whether it will be selected.
     pub(super) fn new(
         config: &EndpointConfig,
@@ -33,7 +41,7 @@ impl Foreseen {
         let schemas = binding::avro_schemas(&naming, collection, &selection)?;
         let subjects = binding::avro_subjects(&naming, &schemas);
         let name = binding::describe(&collection.name, resource.topic.as_str());
-        Ok(Self { name, subjects })
+        Ok(Self { name, subjects, is_known: false })
     }
 }
 

@@ -15,6 +15,7 @@ mod delivery;
 mod foresee;
 mod open;
 mod progress;
+mod registration;
 mod serve;
 mod spec;
 mod subjects;

@@ -3,7 +3,7 @@
 use anyhow::{Context, anyhow};
 use bytes::Bytes;
 
-use crate::config::{self, EndpointConfig, SchemaRegistry};
+use crate::config::{self, EndpointConfig};
 use crate::kafka::{Outbox, Topic};
 use crate::protocol::Codec;
 use crate::protocol::messages::{flow, request};
@@ -11,7 +11,7 @@ use crate::registry;
 use crate::session::binding::{BindingInfo, Draft};
 use crate::session::delivery::{Delivery, Transactions};
 use crate::session::serve::Surroundings;
-use crate::session::subjects;
+use crate::session::{registration, subjects};
 
 /// What a session has once it is open.
 pub(super) struct Opened {
@@ -39,7 +39,7 @@ pub(super) fn open(
         .schema_registry
         .clone()
         .filter(|_| !subjects.is_empty())
-        .map(|registry| surroundings.runtime.spawn(register(registry, subjects)));
+        .map(|registry| surroundings.runtime.spawn(registration::ids(registry, subjects)));
 
     // One for each binding: the outbox counts as the session does, and shares what is one topic.
     let topics = drafts
@@ -103,11 +103,4 @@ pub(super) fn drafts(
     let claims = names.iter().map(String::as_str).zip(drafts.iter().map(Draft::subjects));
     subjects::check_claims(config.subject_strategy(), claims)?;
     Ok(drafts)
-}
-
-async fn register(
-    registry: SchemaRegistry,
-    subjects: Vec<(String, registry::Schema)>,
-) -> Result<Vec<u32>, registry::Error> {
-    registry::Client::new(&registry)?.register(&subjects).await
 }

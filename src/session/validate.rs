@@ -14,7 +14,7 @@ use crate::protocol::messages::response::{
 use crate::protocol::messages::{flow, request};
 use crate::registry;
 use crate::session::foresee::Foreseen;
-use crate::session::{binding, subjects};
+use crate::session::{binding, registration, subjects};
 
 /// Answers Validate, having asked the brokers and the registry.
 pub(super) fn validate(request: &request::Validate, runtime: &Handle) -> anyhow::Result<Validated> {
@@ -30,7 +30,13 @@ pub(super) fn validate(request: &request::Validate, runtime: &Handle) -> anyhow:
     }
     let claims = foreseen.iter().map(|binding| (binding.name.as_str(), binding.subjects.as_slice()));
     subjects::check_claims(config.subject_strategy(), claims)?;
-    servers_answer(config, runtime)?;
+    let subjects = match &config.schema_registry {
+        Some(registry) if registry.auto_register => {
+            foreseen.iter().flat_map(Foreseen::certain).cloned().collect()
+        }
+        _ => Vec::new(),
+    };
+    servers_answer(config, &subjects, runtime)?;
     Ok(Validated { bindings })
 }
 
@@ -53,7 +59,9 @@ fn validate_binding(
                     constraint(projection, &selected).r#type() == ConstraintType::LocationRecommended;
                 if selected.is_empty() { recommended } else { selected.contains(projection.field.as_str()) }
             };
-            foreseen = Some(Foreseen::new(config, &resource, binding, collection, is_likely)?);
+            let mut likely = Foreseen::new(config, &resource, binding, collection, is_likely)?;
+            likely.is_known = !selected.is_empty();
+            foreseen = Some(likely);
         }
     }
     let constraints: Vec<_> = collection
@@ -105,15 +113,23 @@ fn is_top_level(pointer: &str) -> bool {
     pointer.strip_prefix('/').is_some_and(|name| !name.is_empty() && !name.contains('/'))
 }
 
-/// Asks the brokers and, where one is configured, the registry, both at once.
-fn servers_answer(config: EndpointConfig, runtime: &Handle) -> anyhow::Result<()> {
+/// Asks the brokers and, where one is configured, the registry, both at once; and the registry whether it takes schemas under
+/// their subjects.
+fn servers_answer(
+    config: EndpointConfig,
+    subjects: &[(String, registry::Schema)],
+    runtime: &Handle,
+) -> anyhow::Result<()> {
     runtime.block_on(async {
         let registry = config.schema_registry.as_ref().map(registry::Client::new).transpose()?;
         let brokers = tokio::task::spawn_blocking(move || kafka::probe(&config, TIME_LIMIT));
         let registry = async {
             match registry {
-                Some(client) => client.check(TIME_LIMIT).await,
-                None => Ok(()),
+                Some(client) => {
+                    client.check(TIME_LIMIT).await?;
+                    registration::check(&client, subjects).await
+                }
+                None => anyhow::Ok(()),
             }
         };
         let (brokers, registry) = tokio::join!(brokers, registry);
@@ -121,7 +137,7 @@ fn servers_answer(config: EndpointConfig, runtime: &Handle) -> anyhow::Result<()
         match (brokers, registry) {
             (Ok(()), Ok(())) => Ok(()),
             (Err(brokers), Ok(())) => Err(brokers.into()),
-            (Ok(()), Err(registry)) => Err(registry.into()),
+            (Ok(()), Err(registry)) => Err(registry),
             (Err(brokers), Err(registry)) => Err(anyhow!("{brokers}; and {registry}")),
         }
     })
