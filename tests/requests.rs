@@ -273,6 +273,39 @@ fn schemas_that_are_not_compatible_are_told_before_anything_runs() {
     );
 }
 
+/// A version that somebody registered is what messages carry and are written by; one that does not fit is told at Open.
+#[test]
+fn the_latest_version_is_written_by() {
+    let servers = Servers::start(&["things"]);
+    let mut config = servers.avro();
+    let options =
+        json!({"subject_strategy": "topic_name", "use_latest_version": true, "auto_register": false});
+    config["schema_registry"].as_object_mut().unwrap().extend(options.as_object().unwrap().clone());
+    let built = build(TASK, &config);
+    let client = Client::new(&servers.registry.config()).unwrap();
+    let register = |subject: &str, text: &str| {
+        let schema = Schema::avro(text);
+        servers.block_on(client.register(&[(subject.to_owned(), schema)])).unwrap()[0]
+    };
+    let key = r#"{"type":"record","name":"K","fields":[{"name":"_flow_key","type":{"type":"record","name":"P","fields":[{"name":"p1","type":"long"}]}}]}"#;
+    register("things-key", key);
+    register(
+        "things-value",
+        r#"{"type":"record","name":"V","fields":[{"name":"name","type":["null","string"],"default":null}]}"#,
+    );
+    let mut connector = Connector::start(Codec::Proto);
+    connector.spec();
+    connector.send(open_request(&built.spec));
+    let message = error(&connector.wait());
+    assert!(
+        message.contains(
+            "writing by version 1 of subject \"things-value\" (schema_registry.use_latest_version): "
+        ),
+        "{message}"
+    );
+    assert!(message.contains("at /name: null is the first branch of its union"), "{message}");
+}
+
 fn validate_fails(config: &Value) -> String {
     let request = task(TASK, config).validate();
     let start = Instant::now();

@@ -40,6 +40,10 @@ options! {
         pub record_namespace: Option<Namespace> = "Record namespace", filled().parsed(|name| Namespace::new(name));
         /// Register schemas that the registry does not have. Without it they are looked up, and it is an error if one is missing.
         pub auto_register: bool = "Register schemas", flag().or(true);
+        /// Write by the latest version of a subject, whoever registered it, with the id of that version. It may differ from
+        /// the collection's schema in the order of fields, docs, names, aliases, defaults, and further fields that have
+        /// defaults. A subject without versions is left to auto_register. Not with subject_strategy topic_hash.
+        pub use_latest_version: bool = "Use the latest version", flag().or(false);
         /// Compatibility that is set for subjects which have no versions yet. Subjects that exist keep theirs. Fields have no
         /// defaults in the schemas, so FORWARD (fields may come) and NONE suit collections that change. Without it the registry's
         /// own level holds.
@@ -48,6 +52,12 @@ options! {
 }
 
 impl SchemaRegistry {
+    /// Whether schemas may become new versions of subjects that have others.
+    #[must_use]
+    pub fn adds_versions(&self) -> bool {
+        self.auto_register && !self.use_latest_version
+    }
+
     /// The registry at one address, without a login, with every option at its default.
     #[must_use]
     pub fn at(endpoint: Url) -> Self {
@@ -62,6 +72,7 @@ impl SchemaRegistry {
             subject_strategy: SubjectStrategy::TopicHash,
             record_namespace: None,
             auto_register: true,
+            use_latest_version: false,
             compatibility: None,
         }
     }
@@ -110,6 +121,11 @@ fn whole_login(mut registry: SchemaRegistry, members: &Members<'_>) -> Result<Sc
     }
     if registry.username.is_none() && registry.password.is_some() {
         return Err(members.missing("username", "a password is there, so give the user that it belongs to"));
+    }
+    if registry.use_latest_version && registry.subject_strategy == SubjectStrategy::TopicHash {
+        let reason = "with subject_strategy topic_hash a subject has no other schema than that of the documents: choose \
+                      topic_name, record_name or topic_record_name, or remove it";
+        return Err(members.invalid("use_latest_version", "true", reason.to_owned()));
     }
     if let Some(level) = registry.compatibility.filter(|_| !registry.auto_register) {
         let reason = "it is set for subjects that are new, and with auto_register false none is: remove it, or set \

@@ -66,7 +66,7 @@ fn the_fullest_configuration_is_read() {
         "mechanism":"SCRAM-SHA-512","username":"u","password":"p"},"tls":"system_certificates",
         "message_format":"Avro","compression":"zstd","schema_registry":{"endpoint":" https://r/base/, ,https://s,",
         "username":"ru","password":"rp","schema_registry_type":"confluent","subject_strategy":"topic_record_name",
-        "record_namespace":"com.acme","auto_register":true,"compatibility":"FULL_TRANSITIVE","client_certificate":"-----BEGIN CERTIFICATE-----",
+        "record_namespace":"com.acme","auto_register":true,"use_latest_version":true,"compatibility":"FULL_TRANSITIVE","client_certificate":"-----BEGIN CERTIFICATE-----",
         "client_key":"-----BEGIN PRIVATE KEY-----","ca_certificate":"-----BEGIN CERTIFICATE-----x"},"topic_partitions":12,
         "topic_replication_factor":-1,"advanced":{"stall_timeout":"90s","in_flight_bytes":1048576,
         "in_flight_messages":5000,"producers":4,
@@ -96,6 +96,7 @@ fn the_fullest_configuration_is_read() {
                 subject_strategy: SubjectStrategy::TopicRecordName,
                 record_namespace: Some(Namespace::new("com.acme").unwrap()),
                 auto_register: true,
+                use_latest_version: true,
                 compatibility: Some(Compatibility::FullTransitive),
             }),
             topic_partitions: 12,
@@ -380,6 +381,10 @@ fn a_registrys_login_is_one_and_whole() {
         error.replace("reading the endpoint configuration: /schema_registry/", "")
     };
     let pem = "-----BEGIN X";
+    assert_eq!(
+        refusal(r#""use_latest_version":true"#),
+        r#"use_latest_version is "true": with subject_strategy topic_hash a subject has no other schema than that of the documents: choose topic_name, record_name or topic_record_name, or remove it"#
+    );
     assert_eq!(
         refusal(r#""compatibility":"NONE","auto_register":false"#),
         r#"compatibility is "NONE": it is set for subjects that are new, and with auto_register false none is: remove it, or set auto_register to true"#

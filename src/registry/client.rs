@@ -135,8 +135,9 @@ impl Client {
         else {
             return Err(self.exchange.unreadable(&call, "has no schema and version"));
         };
+        let id = self.exchange.id(&call, &answer)?;
         let schema = Schema { schema_type: self.exchange.schema_type(&call, &answer)?, text };
-        Ok(Some(Version { version, schema }))
+        Ok(Some(Version { id, version, schema }))
     }
 
     /// Whether a schema could become the next version of a subject.
@@ -217,6 +218,8 @@ impl Client {
 /// A version of a subject.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Version {
+    /// The id of its schema.
+    pub id: u32,
     /// Its number within the subject.
     pub version: u32,
     /// Its schema.

@@ -27,7 +27,7 @@ pub(super) fn apply(request: &request::Apply, runtime: &Handle) -> anyhow::Resul
     if config.subject_strategy() != SubjectStrategy::TopicHash {
         // What Validate could only foresee is known now, and nothing has been made yet.
         let drafts = open::drafts(&config, spec)?;
-        if let Some(registry) = config.schema_registry.as_ref().filter(|registry| registry.auto_register) {
+        if let Some(registry) = config.schema_registry.as_ref().filter(|registry| registry.adds_versions()) {
             let subjects: Vec<_> = drafts.iter().flat_map(Draft::subjects).cloned().collect();
             let client = registry::Client::new(registry)?;
             runtime.block_on(registration::check(&client, &subjects))?;

@@ -6,7 +6,9 @@ use crate::config::{EndpointConfig, MessageFormat, Resource};
 use crate::encode::{AvroPlan, Document, JsonPlan, Layout, Plan, Scratch};
 use crate::protocol::messages::flow;
 use crate::registry;
+use crate::schema::avro::Schema;
 use crate::schema::{self, BindingSchemas, Projection, Selection, Shape};
+use crate::session::registration::Registered;
 use crate::session::subjects::{Naming, Part};
 
 /// A binding's run-time state: all that a Store of it needs, computed in Open.
@@ -111,8 +113,16 @@ impl Draft {
         describe(&self.collection, &self.topic)
     }
 
-    /// The finished binding; `ids` gives the ids of its [`Self::subjects`], in order.
-    pub(super) fn finish(self, mut ids: impl Iterator<Item = u32>) -> anyhow::Result<BindingInfo> {
+    /// The finished binding; `registered` gives what its [`Self::subjects`] are registered as, in order.
+    pub(super) fn finish(
+        mut self,
+        mut registered: impl Iterator<Item = Registered>,
+    ) -> anyhow::Result<BindingInfo> {
+        let taken: Vec<Registered> = registered.by_ref().take(self.subjects.len()).collect();
+        if let Some(own) = self.schemas.take() {
+            self.schemas = Some(adopted(own, &self.subjects, &taken)?);
+        }
+        let mut ids = taken.into_iter().map(|registered| registered.id);
         let flow::FieldSelection { keys, values, document, .. } = self.selection;
         let document = Some(document).filter(|field| !field.is_empty());
         let layout = Layout { keys: &keys, values: &values, document: document.as_deref() };
@@ -133,6 +143,39 @@ impl Draft {
             plan,
         })
     }
+}
+
+/// The schemas that messages are written by: the own, or the latest of their subjects.
+fn adopted(
+    own: BindingSchemas,
+    subjects: &[(String, registry::Schema)],
+    registered: &[Registered],
+) -> anyhow::Result<BindingSchemas> {
+    let BindingSchemas { mut key, mut value } = own;
+    let fits = [
+        (&mut key, schema::adopt_key as fn(&Schema, &str) -> Result<Schema, schema::Error>),
+        (&mut value, schema::adopt),
+    ];
+    for ((schema, adopt), ((subject, own), registered)) in
+        fits.into_iter().zip(subjects.iter().zip(registered))
+    {
+        let Some(latest) = registered.latest.as_ref().filter(|latest| latest.schema != *own) else {
+            continue;
+        };
+        let context = || {
+            format!(
+                "writing by version {} of subject {subject:?} (schema_registry.use_latest_version): register a version \
+                 that fits, or set use_latest_version to false",
+                latest.version
+            )
+        };
+        if latest.schema.schema_type != own.schema_type {
+            return Err(anyhow!("it is no schema of the type {}", own.schema_type.as_str()))
+                .with_context(context);
+        }
+        *schema = adopt(schema, &latest.schema.text).with_context(context)?;
+    }
+    Ok(BindingSchemas { key, value })
 }
 
 /// What an error says of a binding.

@@ -39,7 +39,7 @@ pub(super) fn open(
         .schema_registry
         .clone()
         .filter(|_| !subjects.is_empty())
-        .map(|registry| surroundings.runtime.spawn(registration::ids(registry, subjects)));
+        .map(|registry| surroundings.runtime.spawn(registration::registered(registry, subjects)));
 
     // One for each binding: the outbox counts as the session does, and shares what is one topic.
     let topics = drafts
@@ -62,16 +62,16 @@ pub(super) fn open(
             (Delivery::ExactlyOnce(transactions), outbox, checkpoint)
         }
     };
-    let ids = match registration {
+    let registered = match registration {
         None => Vec::new(),
         Some(task) => surroundings.runtime.block_on(task).context("registering schemas")??,
     };
 
-    let mut ids = ids.into_iter();
+    let mut registered = registered.into_iter();
     let bindings = drafts
         .into_iter()
         .enumerate()
-        .map(|(index, draft)| draft.finish(&mut ids).with_context(|| format!("binding {index}")))
+        .map(|(index, draft)| draft.finish(&mut registered).with_context(|| format!("binding {index}")))
         .collect::<anyhow::Result<Vec<_>>>()?;
     tracing::info!(
         bindings = bindings.len(),

@@ -7,11 +7,44 @@ use serde_json::Value;
 use crate::config::SchemaRegistry;
 use crate::registry::{Client, Schema, Verdict, Version};
 
-/// The ids of schemas, in the order given.
-pub(super) async fn ids(
+/// What messages of a schema carry, and are written by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Registered {
+    pub(super) id: u32,
+    /// The version that messages are written by, where it is not that of the schema itself.
+    pub(super) latest: Option<Version>,
+}
+
+/// What schemas are registered as, in the order given.
+pub(super) async fn registered(
     registry: SchemaRegistry,
     subjects: Vec<(String, Schema)>,
-) -> anyhow::Result<Vec<u32>> {
+) -> anyhow::Result<Vec<Registered>> {
+    let mut found = Vec::with_capacity(subjects.len());
+    let mut others = Vec::new();
+    if registry.use_latest_version {
+        let client = Client::new(&registry)?;
+        for pair in &subjects {
+            let latest = client.latest(&pair.0).await?;
+            if latest.is_none() {
+                others.push(pair.clone());
+            }
+            found.push(latest);
+        }
+    } else {
+        found.resize(subjects.len(), None);
+        others = subjects;
+    }
+    let mut ids = ids(registry, others).await?.into_iter();
+    let registered = found.into_iter().map(|latest| {
+        let id = latest.as_ref().map(|latest| latest.id).or_else(|| ids.next());
+        Ok(Registered { id: id.context("the registry gave fewer ids than schemas")?, latest })
+    });
+    registered.collect()
+}
+
+/// The ids of schemas, in the order given.
+async fn ids(registry: SchemaRegistry, subjects: Vec<(String, Schema)>) -> anyhow::Result<Vec<u32>> {
     let client = Client::new(&registry)?;
     if !registry.auto_register {
         let mut ids = Vec::with_capacity(subjects.len());
@@ -84,7 +117,11 @@ fn refusal(subject: &str, schema: &Schema, latest: Option<&Version>, messages: &
 
 /// How the fields of a record differ from those that the registry has.
 fn differences(registered: &str, new: &str) -> Vec<String> {
-    let read = |text: &str| serde_json::from_str::<Value>(text).unwrap_or_default();
+    // Registries may split names, sort members and unwrap types.
+    let read = |text: &str| {
+        let canonical = apache_avro::Schema::parse_str(text).map(|schema| schema.canonical_form());
+        serde_json::from_str::<Value>(&canonical.unwrap_or_else(|_| text.to_owned())).unwrap_or_default()
+    };
     let (registered, new) = (read(registered), read(new));
     let mut found = Vec::new();
     if registered["name"] != new["name"] {
@@ -165,6 +202,29 @@ mod tests {
     }
 
     #[test]
+    fn the_latest_version_is_taken_where_there_is_one() {
+        run(async {
+            let registry = Registry::start(Options::default()).await.unwrap();
+            let client = Client::new(&registry.config()).unwrap();
+            let theirs = record(r#"{"name":"a","type":"long","default":0}"#);
+            for schema in [record(""), theirs.clone()] {
+                client.register(&[("s".to_owned(), schema)]).await.unwrap();
+            }
+            let config = SchemaRegistry { use_latest_version: true, ..registry.config() };
+            let subjects = vec![("t".to_owned(), Schema::avro(r#""long""#)), ("s".to_owned(), record(""))];
+            let found = registered(config.clone(), subjects.clone()).await.unwrap();
+            let latest = Version { id: 2, version: 2, schema: theirs };
+            assert_eq!(
+                found,
+                [Registered { id: 3, latest: None }, Registered { id: 2, latest: Some(latest) }]
+            );
+            let config = SchemaRegistry { auto_register: false, ..config };
+            let none = vec![("u".to_owned(), record(""))];
+            assert!(registered(config, none).await.unwrap_err().to_string().contains("does not have it"));
+        });
+    }
+
+    #[test]
     fn compatibility_is_set_for_new_subjects_only() {
         run(async {
             let registry = Registry::start(Options::default()).await.unwrap();
@@ -181,6 +241,17 @@ mod tests {
             client.register(&[("new".to_owned(), longer)]).await.unwrap();
             assert!(check(&client, &[("new".to_owned(), record(""))]).await.is_err());
         });
+    }
+
+    #[test]
+    fn what_a_registry_writes_otherwise_is_no_difference() {
+        let ours = r#"{"name":"a.R","type":"record","fields":[{"name":"d","type":{"type":"int"}},{"name":"n","type":{"name":"a.R.N","type":"record","fields":[{"name":"x","type":"long"}]}}]}"#;
+        let theirs = r#"{"type":"record","name":"R","namespace":"a","doc":"D","fields":[{"type":"int","name":"d","default":1},{"name":"n","type":{"type":"record","name":"N","namespace":"a.R","fields":[{"name":"x","type":{"type":"long"}}]}}]}"#;
+        assert_eq!(differences(theirs, ours), [""; 0]);
+        assert_eq!(
+            differences(&theirs.replace("\"R\"", "\"S\""), ours),
+            [r#"the record is "a.S" there and "a.R" here"#]
+        );
     }
 
     #[test]

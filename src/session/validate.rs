@@ -31,7 +31,7 @@ pub(super) fn validate(request: &request::Validate, runtime: &Handle) -> anyhow:
     let claims = foreseen.iter().map(|binding| (binding.name.as_str(), binding.subjects.as_slice()));
     subjects::check_claims(config.subject_strategy(), claims)?;
     let subjects = match &config.schema_registry {
-        Some(registry) if registry.auto_register => {
+        Some(registry) if registry.adds_versions() => {
             foreseen.iter().flat_map(Foreseen::certain).cloned().collect()
         }
         _ => Vec::new(),

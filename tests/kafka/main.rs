@@ -18,5 +18,6 @@ mod endpoint;
 mod failures;
 mod landed;
 mod logins;
+mod subjects;
 mod validate;
 mod webhooks;
