@@ -55,7 +55,6 @@ impl Setting<Option<String>> {
 }
 
 /// Yes or no.
-#[cfg_attr(not(test), expect(dead_code, reason = "goes with the first option that is true or false"))]
 pub(super) fn flag() -> Setting<Option<bool>> {
     Setting::new(json!({"type": "boolean"}), |members, name| members.flag(name))
 }

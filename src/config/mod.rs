@@ -39,6 +39,7 @@ mod form;
 mod format;
 mod kinds;
 mod members;
+mod names;
 mod option;
 mod registry;
 mod secret;
@@ -55,7 +56,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use self::kinds::{choice, group, map, text};
+use self::kinds::{choice, filled, group, map, text};
 use self::members::Members;
 use self::option::{Group, options};
 
@@ -64,7 +65,8 @@ pub use self::client_properties::ClientOptions;
 pub use self::credentials::{Credentials, SaslMechanism};
 pub use self::error::{Error, Part};
 pub use self::format::{Compression, MessageFormat};
-pub use self::registry::SchemaRegistry;
+pub use self::names::{Namespace, RecordName};
+pub use self::registry::{Compatibility, SchemaRegistry, SubjectStrategy};
 pub use self::secret::Secret;
 pub use self::tls::{Tls, TlsCertificates};
 pub use self::topic::{Topic, TopicError};
@@ -137,6 +139,29 @@ impl EndpointConfig {
         Ok(())
     }
 
+    /// How schemas are assigned to subjects.
+    #[must_use]
+    pub fn subject_strategy(&self) -> SubjectStrategy {
+        self.schema_registry.as_ref().map_or(SubjectStrategy::TopicHash, |registry| registry.subject_strategy)
+    }
+
+    /// The full name of the record of a binding's values.
+    #[must_use]
+    pub fn record_name(&self, resource: &Resource) -> String {
+        let namespace = self.schema_registry.as_ref().and_then(|registry| registry.record_namespace.as_ref());
+        match (&resource.record_name, self.subject_strategy()) {
+            (Some(name), _) => name.within(namespace),
+            (None, SubjectStrategy::RecordName | SubjectStrategy::TopicRecordName) => {
+                RecordName::of_topic(resource.topic.as_str()).within(namespace)
+            }
+            // As ever, so that bytes and subjects stay what they are.
+            (None, SubjectStrategy::TopicHash | SubjectStrategy::TopicName) => match namespace {
+                None => "root".to_owned(),
+                Some(namespace) => format!("{namespace}.root"),
+            },
+        }
+    }
+
     /// The value of librdkafka's `security.protocol` that `tls` and `credentials` together mean.
     #[must_use]
     pub fn security_protocol(&self) -> &'static str {
@@ -189,6 +214,10 @@ options! {
         /// Properties of the topic, if it is created, beside those of advanced.topic_config; one that both have is taken
         /// from here.
         pub topic_config: BTreeMap<String, String> = "Topic configuration", map().or(json!({}));
+        /// Name of the Avro record of values; that of keys has .Key behind it. With dots it is a full name, else
+        /// schema_registry.record_namespace of the endpoint stands before it. Without it the record is called root, or
+        /// like the topic where schema_registry.subject_strategy is record_name or topic_record_name.
+        pub record_name: Option<RecordName> = "Record name", filled().parsed(|name| RecordName::new(name));
     }
 }
 

@@ -19,6 +19,7 @@ mod endpoint;
 mod failures;
 mod landed;
 mod logins;
+mod subjects;
 mod tokens;
 mod topics;
 mod validate;
