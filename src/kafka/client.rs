@@ -55,7 +55,10 @@ impl Client {
         let handle = unsafe {
             sys::rd_kafka_conf_set_events(
                 conf.ptr(),
-                sys::RD_KAFKA_EVENT_DR | sys::RD_KAFKA_EVENT_ERROR | sys::RD_KAFKA_EVENT_LOG,
+                sys::RD_KAFKA_EVENT_DR
+                    | sys::RD_KAFKA_EVENT_ERROR
+                    | sys::RD_KAFKA_EVENT_LOG
+                    | sys::RD_KAFKA_EVENT_STATS,
             );
             sys::rd_kafka_conf_set_log_cb(conf.ptr(), None);
             sys::rd_kafka_new(kind, conf.ptr(), text.as_mut_ptr(), text.len())
@@ -309,6 +312,8 @@ pub(super) enum Content {
         facility: String,
         text: String,
     },
+    /// librdkafka's statistics, as JSON.
+    Statistics(String),
     /// The answer to an admin request, of librdkafka's event type.
     Answer(i32),
 }
@@ -330,6 +335,7 @@ impl Event {
                     sys::rd_kafka_event_log(event, &mut facility, &mut text, &mut level);
                     Content::Log { level, facility: owned(facility), text: owned(text) }
                 }
+                sys::RD_KAFKA_EVENT_STATS => Content::Statistics(owned(sys::rd_kafka_event_stats(event))),
                 other => Content::Answer(other),
             }
         }

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use rdkafka::ClientConfig;
 
+use super::statistics;
 use crate::config::{Credentials, EndpointConfig, Tls};
 
 /// Properties that every client shares: addresses, login, encryption, name, logs.
@@ -68,6 +69,7 @@ pub fn producer_settings(config: &EndpointConfig, batch_bytes: usize) -> ClientC
         // topic.metadata.propagation.max.ms stays at 30 s, though a topic that is deleted within so long from the
         // session's start is reported only then. Less would end a session by the word of one broker that has not
         // yet heard of a topic that Apply has just made.
+        .set("statistics.interval.ms", statistics::EVERY.as_millis().to_string())
         // New partitions of a grown topic are asked for by the outbox; this finds moved leaders.
         .set("topic.metadata.refresh.interval.ms", "60000");
     settings

@@ -20,4 +20,5 @@ mod failures;
 mod landed;
 mod logins;
 mod validate;
+mod watched;
 mod webhooks;
