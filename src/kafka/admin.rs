@@ -287,7 +287,7 @@ impl<'a> Question<'a> {
                 Content::Error { code, text, .. } => last = Some((code, text)),
                 // What matters in them comes as an error too, and is told once.
                 Content::Log { facility, text, .. } => debug!(facility, "librdkafka: {text}"),
-                Content::Answer(_) | Content::Delivered => {}
+                Content::Answer(_) | Content::Delivered | Content::Statistics(_) => {}
             }
         }
     }

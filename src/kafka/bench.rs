@@ -67,14 +67,14 @@ impl Ledger {
 
     /// Enters messages as handed over.
     pub fn produce(&self, messages: u32, key_bytes: usize) {
-        self.tracker.produce([(0, messages)], key_bytes, 0);
+        self.tracker.produce([(0, messages)], key_bytes, key_bytes, 0);
     }
 
     /// Enters an event of delivery reports, by their messages' tags.
     pub fn acknowledge(&mut self, tags: &[usize], key_len: usize) {
         self.reports.clear();
         for &tag in tags {
-            self.reports.add(tag, key_len, true);
+            self.reports.add(tag, key_len, key_len, true);
         }
         self.tracker.acknowledge(&self.reports);
     }

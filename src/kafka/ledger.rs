@@ -9,7 +9,9 @@ use std::time::Duration;
 use super::chunks::Chunks;
 use super::error::Error;
 use super::settings::BATCH_BYTES;
+use super::statistics::Statistics;
 use super::sync::{AtomicBool, Condvar, Instant, Mutex, MutexGuard, Ordering, PoisonError};
+use super::watch::{Line, Standing, Watch};
 
 /// Counts of messages produced and acknowledged, and the first failure.
 pub struct AckTracker {
@@ -40,6 +42,8 @@ pub(super) struct State {
     /// Messages without a report, by topic, and in all.
     due: Vec<u64>,
     all_due: u64,
+    /// Bytes of the keys and values of messages without a report.
+    due_bytes: u64,
     /// Bytes of the largest message since none was due.
     largest: usize,
     /// Events of reports that librdkafka has got back, and with them room in its queue.
@@ -58,6 +62,8 @@ pub(super) struct State {
     pub(super) transaction_since: Option<Instant>,
     /// Clients that are not gone: as long as there is one, lent memory may be read.
     pub(super) clients: usize,
+    /// What the log tells of all this.
+    pub(super) watch: Watch,
 }
 
 /// Reports of one event, summed up before they are entered.
@@ -66,8 +72,9 @@ pub(super) struct Reports {
     /// Tag, and how many reports in a row had it.
     runs: Vec<(usize, u32)>,
     delivered: u64,
-    /// Bytes of keys.
+    /// Bytes of keys, and of keys and values.
     keys: usize,
+    bytes: usize,
 }
 
 impl Reports {
@@ -76,13 +83,15 @@ impl Reports {
         self.runs.clear();
         self.delivered = 0;
         self.keys = 0;
+        self.bytes = 0;
     }
 
-    /// Adds a report: its message's tag and the length of its key.
+    /// Adds a report: its message's tag, the length of its key, and that of key and value.
     #[inline]
-    pub(super) fn add(&mut self, tag: usize, key_len: usize, delivered: bool) {
+    pub(super) fn add(&mut self, tag: usize, key_len: usize, bytes: usize, delivered: bool) {
         self.delivered += u64::from(delivered);
         self.keys += key_len;
+        self.bytes += bytes;
         match self.runs.last_mut() {
             Some((last, run)) if *last == tag => *run += 1,
             _ => self.runs.push((tag, 1)),
@@ -112,11 +121,13 @@ impl AckTracker {
         chunks: Chunks,
         on_failure: Box<dyn Fn(Error) + Send + Sync>,
     ) -> Self {
+        let watch = Watch::new(names.len(), Instant::now());
         let state = State {
             produced: 0,
             acknowledged: 0,
             due: vec![0; names.len()],
             all_due: 0,
+            due_bytes: 0,
             largest: 0,
             returned: 0,
             chunks,
@@ -128,6 +139,7 @@ impl AckTracker {
             closing: false,
             transaction_since: None,
             clients: 0,
+            watch,
         };
         Self {
             state: Mutex::new(state),
@@ -141,8 +153,12 @@ impl AckTracker {
         }
     }
 
-    /// The ledger of a producer that writes in transactions of this id, with this time-out.
+    /// The ledger of a producer that writes in transactions of this id, with this time-out; the last of its topics is
+    /// the one where they are recorded.
     pub(super) fn transactional(mut self, id: String, timeout: Duration) -> Self {
+        let documents = self.names.len().saturating_sub(1);
+        self.state.get_mut().unwrap_or_else(PoisonError::into_inner).watch =
+            Watch::new(documents, Instant::now());
         self.transactional = Some((id, timeout));
         self
     }
@@ -182,15 +198,19 @@ impl AckTracker {
         (self.stall_timeout / 8).clamp(Duration::from_millis(10), Duration::from_millis(500))
     }
 
-    /// Enters messages that are about to be handed over, by topic, with the bytes of their keys and of the largest
-    /// of them: their reports may come before the call returns.
+    /// Enters messages that are about to be handed over, by topic, with their bytes, those of their keys and those of the
+    /// largest of them: their reports may come before the call returns.
     pub(super) fn produce(
         &self,
         counts: impl IntoIterator<Item = (usize, u32)>,
+        bytes: usize,
         keys: usize,
         largest: usize,
     ) {
         let mut state = self.lock();
+        if state.watch.is_silent() {
+            state.watch.wake(Instant::now());
+        }
         if state.produced == state.acknowledged {
             state.idle = Duration::ZERO;
             state.ticked = Instant::now();
@@ -201,7 +221,10 @@ impl AckTracker {
             state.produced += u64::from(count);
             state.due[topic] += u64::from(count);
             state.all_due += u64::from(count);
+            state.watch.store(topic, count);
         }
+        state.due_bytes += bytes as u64;
+        state.watch.store_bytes(bytes);
         state.chunks.copied(keys);
     }
 
@@ -209,6 +232,7 @@ impl AckTracker {
     pub(super) fn acknowledge(&self, reports: &Reports) {
         let mut state = self.lock();
         state.acknowledged += reports.delivered;
+        state.due_bytes = state.due_bytes.saturating_sub(reports.bytes as u64);
         state.chunks.uncopied(reports.keys);
         state.idle = Duration::ZERO;
         state.ticked = Instant::now();
@@ -221,6 +245,57 @@ impl AckTracker {
             }
         }
         self.changed.notify_all();
+    }
+
+    /// Enters that the session begins to commit.
+    pub fn committing(&self) {
+        self.lock().watch.committing(Instant::now());
+    }
+
+    /// Enters that the session has committed, and tells it in the log, unless commits are so frequent that they are told
+    /// together.
+    pub fn committed(&self) {
+        self.lock().watch.committed(Instant::now());
+        self.tell();
+    }
+
+    /// Enters what a client has told of itself.
+    pub(super) fn statistics(&self, client: usize, told: Statistics) {
+        self.lock().watch.statistics(client, told);
+    }
+
+    /// Tells in the log how things stand, if it is time to.
+    pub(super) fn tell(&self) {
+        self.tell_if(Watch::is_due);
+    }
+
+    /// Tells of commits that were not told yet.
+    pub(super) fn tell_rest(&self) {
+        self.tell_if(|watch, _| watch.has_commits());
+    }
+
+    fn tell_if(&self, due: impl Fn(&Watch, Instant) -> bool) {
+        let now = Instant::now();
+        let line = {
+            let mut state = self.lock();
+            // A failure is told by the session.
+            if state.failure.is_some() || state.closing || !due(&state.watch, now) {
+                return;
+            }
+            self.line(&mut state, now)
+        };
+        line.log(|place| self.name(place));
+    }
+
+    fn line(&self, state: &mut State, now: Instant) -> Line {
+        let standing = Standing {
+            in_flight: state.due.iter().take(state.watch.topics()).sum(),
+            in_flight_bytes: state.due_bytes,
+            idle: state.idle,
+            stall_timeout: self.stall_timeout,
+            last_error: state.last_error.clone(),
+        };
+        state.watch.line(now, standing)
     }
 
     /// Enters that librdkafka has got an event of reports back.
@@ -423,12 +498,12 @@ mod tests {
     #[test]
     fn reports_in_a_row_are_summed_up_and_those_of_an_event_forgotten() {
         let mut reports = Reports::default();
-        reports.add(9, 5, true);
+        reports.add(9, 5, 6, true);
         reports.clear();
         for (tag, delivered) in [(0, true), (0, true), (7, false), (0, true)] {
-            reports.add(tag, 10, delivered);
+            reports.add(tag, 10, 17, delivered);
         }
         assert_eq!(reports.runs, [(0, 2), (7, 1), (0, 1)]);
-        assert_eq!((reports.delivered, reports.keys), (3, 40));
+        assert_eq!((reports.delivered, reports.keys, reports.bytes), (3, 40, 68));
     }
 }

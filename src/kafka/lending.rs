@@ -40,7 +40,7 @@ fn values_on_loan_stay_as_they_are_while_others_are_written() {
                 let value = unsafe { std::slice::from_raw_parts(place.0, 9) };
                 place = gathering.copy(value, chunk, &ledger).unwrap_or(place);
             }
-            ledger.produce([(0, 1)], 0, 0);
+            ledger.produce([(0, 1)], 0, 0, 0);
             lend.send(Lent { value: place.0, len: 9, byte: number, tag: tag(place.1, 0) }).unwrap();
             if number % 7 == 0 {
                 messages -= gathering.settle(chunk, &ledger);
@@ -85,7 +85,7 @@ fn values_on_loan_stay_when_the_one_behind_them_moves() {
             ledger.update(|state| state.chunks.resize(chunk, buffer.capacity()));
         }
         let message = buffer.message();
-        ledger.produce([(0, 1)], 0, 0);
+        ledger.produce([(0, 1)], 0, 0, 0);
         let (value, len) = (message.as_ptr(), message.len());
         lend.send(Lent { value, len, byte: number, tag: tag(chunk, 0) }).unwrap();
         buffer.finish();
@@ -118,7 +118,7 @@ fn read(ledger: &Arc<AckTracker>, lent: Receiver<Lent>) -> thread::JoinHandle<()
             let value = unsafe { std::slice::from_raw_parts(value, len) };
             assert!(value.iter().all(|&read| read == byte), "{value:?} where {byte} was written");
             let mut reports = Reports::default();
-            reports.add(tag, 0, true);
+            reports.add(tag, 0, 0, true);
             ledger.acknowledge(&reports);
         }
     })

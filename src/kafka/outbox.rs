@@ -436,7 +436,7 @@ impl Outbox {
             let lanes = &topics[place as usize].lanes;
             (place as usize, lanes[usize::try_from(partition).expect("partitions count from 0")].count)
         });
-        self.ledger.produce(counts, keys, self.largest);
+        self.ledger.produce(counts, self.batch_bytes, keys, self.largest);
         for lane in 0..self.touched.len() {
             let (place, partition) = self.touched[lane];
             self.hand_over_lane(place as usize, partition)?;
@@ -724,6 +724,7 @@ impl Outbox {
 
 impl Drop for Outbox {
     fn drop(&mut self) {
+        self.ledger.tell_rest();
         // The open buffer goes to the ledger, which lives until the client is gone.
         self.settle_growth();
         let memory = std::mem::take(&mut self.buffer).into_vec();

@@ -59,7 +59,9 @@ pub(super) fn transact<R: Read, W: Write>(
             }
             (Incoming::StartCommit(request), Stage::Flushed) => {
                 let start = Instant::now();
+                opened.outbox.tracker().committing();
                 let (committed, state) = opened.delivery.commit(&mut opened.outbox, &request)?;
+                opened.outbox.tracker().committed();
                 tracing::debug!(
                     documents = stored,
                     bytes = committed.bytes,

@@ -23,4 +23,5 @@ mod subjects;
 mod tokens;
 mod topics;
 mod validate;
+mod watched;
 mod webhooks;

@@ -16,4 +16,6 @@ mod gather;
 mod ledger;
 mod models;
 mod settings;
+mod statistics;
 mod sync;
+mod watch;

@@ -24,7 +24,7 @@ fn no_more_messages_are_on_the_way_than_allowed_and_the_wait_for_room_ends() {
         let delivery = deliver(&ledger, reports, |_| ());
         for _ in 0..3 {
             ledger.wait(no_lull, |state| state.has_room(1, MOST, KEY).then_some(())).expect("nothing fails");
-            ledger.produce([(0, 1)], KEY, 0);
+            ledger.produce([(0, 1)], KEY, 0, 0);
             assert!(ledger.lock().due() <= MOST);
             wire.send(Some(tag(OPEN, 0))).unwrap();
         }
@@ -48,7 +48,7 @@ fn copies_of_keys_stay_within_the_memory_that_is_allowed() {
         let delivery = deliver(&ledger, reports, |_| ());
         for _ in 0..3 {
             ledger.wait(no_lull, |state| state.has_room(1, 9, KEY).then_some(())).expect("nothing fails");
-            ledger.produce([(0, 1)], KEY, 0);
+            ledger.produce([(0, 1)], KEY, 0, 0);
             // One that passes alone is all that there is.
             let state = ledger.lock();
             assert!(state.chunks.has_room(0) || state.due() == 1);
@@ -65,7 +65,7 @@ fn copies_of_keys_stay_within_the_memory_that_is_allowed() {
 fn a_commit_sees_the_last_reports_of_two_clients() {
     explore(|| {
         let ledger = counting(|_| {});
-        ledger.produce([(0, 2), (1, 1)], 0, 0);
+        ledger.produce([(0, 2), (1, 1)], 0, 0, 0);
         let clients = [(0, 2), (1, 1)].map(|(topic, count)| {
             let ledger = Arc::clone(&ledger);
             thread::spawn(move || {
@@ -90,7 +90,7 @@ fn a_failure_wakes_everybody_and_only_the_first_counts() {
         static TOLD: AtomicU64 = AtomicU64::new(0);
         TOLD.store(0, Ordering::Relaxed);
         let ledger = counting(|_| _ = TOLD.fetch_add(1, Ordering::Relaxed));
-        ledger.produce([(0, 1), (1, 1)], 0, 0);
+        ledger.produce([(0, 1), (1, 1)], 0, 0, 0);
         let clients = [0, 1].map(|client| {
             let ledger = Arc::clone(&ledger);
             thread::spawn(move || {
@@ -129,7 +129,7 @@ fn a_failure_is_seen_by_who_only_looks_at_the_flag() {
 fn a_stall_ends_the_wait_unless_a_report_comes_first() {
     explore(|| {
         let ledger = counting(|_| {});
-        ledger.produce([(0, 1)], 0, 0);
+        ledger.produce([(0, 1)], 0, 0, 0);
         let other = Arc::clone(&ledger);
         let delivery = thread::spawn(move || {
             Instant::pass(STALL);
@@ -163,7 +163,7 @@ fn a_full_queue_is_waited_for_until_the_event_is_given_back() {
                 }
             }
         });
-        ledger.produce([(0, 2)], 0, 0);
+        ledger.produce([(0, 2)], 0, 0, 0);
         for _ in 0..2 {
             let mut seen = None;
             while queued.compare_exchange(0, 1, Ordering::SeqCst, Ordering::SeqCst).is_err() {
@@ -193,7 +193,7 @@ fn memory_on_loan_is_never_handed_out_again() {
                 let start = memory.len();
                 memory.extend_from_slice(value);
                 loans.lend(chunk, memory[start..].as_ptr());
-                ledger.produce([(0, 1)], 0, 0);
+                ledger.produce([(0, 1)], 0, 0, 0);
                 // The report may come before the chunk is sealed.
                 wire.send(Some(tag(chunk, 0))).unwrap();
             }
@@ -223,7 +223,7 @@ fn a_page_on_loan_is_never_handed_out_again() {
             // Without room for it the value is lent where it is.
             let Some((place, page)) = copy else { continue };
             loans.lend(page, place);
-            ledger.produce([(0, 1)], 0, 0);
+            ledger.produce([(0, 1)], 0, 0, 0);
             wire.send(Some(tag(page, 0))).unwrap();
             assert_eq!(gathering.settle(open, &ledger), 1);
         }
@@ -324,7 +324,7 @@ fn deliver(
 fn reports(tags: &[usize], delivered: bool) -> Reports {
     let mut reports = Reports::default();
     for &tag in tags {
-        reports.add(tag, KEY, delivered);
+        reports.add(tag, KEY, 0, delivered);
     }
     reports
 }
