@@ -12,6 +12,8 @@
 mod apply;
 mod binding;
 mod delivery;
+#[doc(hidden)]
+pub mod fuzz;
 mod open;
 mod progress;
 mod serve;
