@@ -4,6 +4,7 @@
 //! * With the patch of its commit, the next session goes on from its record, with the checkpoint and the number of it.
 //! * Without the patch, for Kafka alone has committed, it goes on from the record all the same. (Unless the state has no
 //!   token, or has several: no state is like that which the connector's patches have made.)
+//! * What a commit removes of the state no other shard misses.
 //! * A record that is read is the same when it is written and read again.
 //!
 //! The input: a byte of choices (codec, range), state and checkpoint behind their lengths, then records: a byte for the
@@ -36,7 +37,7 @@ pub fn run(data: &[u8]) {
     assert!(first.recorded || first.checkpoint.is_empty(), "{first:?}");
     let Some(next) = first.sequence.checked_add(1) else { return };
     let token = first.token.clone().unwrap_or_else(|| "made".to_owned());
-    let (value, patch) = match sessions.commit(next, &token, &checkpoint) {
+    let (value, patch) = match sessions.commit(next, &token, &first.superseded, &checkpoint) {
         Ok(record) => record,
         Err(error) => return assert!(codec == Codec::Json && !error.to_string().is_empty()),
     };
@@ -45,27 +46,57 @@ pub fn run(data: &[u8]) {
 
     let both = sessions.begin(&merged(state, &patch), &records).expect("both have committed");
     assert!(both.recorded && same(&both.checkpoint, &checkpoint, codec), "{both:?} of {checkpoint:?}");
-    assert_eq!((both.sequence, both.token.as_deref()), (next, Some(&*token)));
+    assert_eq!(both.sequence, next);
 
     if is_protected(state) {
+        assert_eq!(both.token.as_deref(), Some(&*token));
         let ahead = sessions.begin(state, &records).expect("Kafka alone has committed");
-        assert_eq!(ahead, Begin { sequence: first.sequence, ..both });
+        let superseded = ahead.superseded.clone();
+        assert_eq!(ahead, Begin { sequence: first.sequence, superseded, ..both });
+        siblings(choice, codec, state, &patch, &records);
+    }
+}
+
+/// That no other shard misses what the patch has removed of the state that all of them share.
+fn siblings(choice: u8, codec: Codec, state: &[u8], patch: &[u8], records: &Records) {
+    let pruned = value(patch)["exactly_once"]["shards"].clone();
+    let mut kept = value(patch);
+    let shards = kept["exactly_once"]["shards"].as_object_mut().expect("shards");
+    shards.retain(|_, entry| !entry.is_null());
+    if shards.len() == pruned.as_object().map_or(0, Map::len) {
+        return;
+    }
+    for other in 0..RANGES.len() {
+        if other == usize::from(choice >> 1) % RANGES.len() {
+            continue;
+        }
+        let begin = |patch: &[u8]| {
+            let begin = sessions(other, codec).begin(&merged(state, patch), records);
+            // A shard that was merged into another one, and is there again, counts anew.
+            begin
+                .map(|begin| Begin { superseded: Vec::new(), sequence: 0, ..begin })
+                .map_err(|error| error.to_string())
+        };
+        let (with, without) = (begin(kept.to_string().as_bytes()), begin(patch));
+        assert_eq!(with, without);
     }
 }
 
 const JSON_CODEC: u8 = 1;
 const TASK: &str = "acme/task";
 
-/// Ranges: all, its halves, a half of the clock.
+const MIDDLE: u32 = 1 << 31;
+
+/// All, its halves, a half of the clock.
+const RANGES: [(u32, u32, u32, u32); 4] = [
+    (0, u32::MAX, 0, u32::MAX),
+    (0, MIDDLE - 1, 0, u32::MAX),
+    (MIDDLE, u32::MAX, 0, u32::MAX),
+    (0, u32::MAX, 0, MIDDLE - 1),
+];
+
 fn sessions(range: usize, codec: Codec) -> Sessions {
-    const MIDDLE: u32 = 1 << 31;
-    let bounds = [
-        (0, u32::MAX, 0, u32::MAX),
-        (0, MIDDLE - 1, 0, u32::MAX),
-        (MIDDLE, u32::MAX, 0, u32::MAX),
-        (0, u32::MAX, 0, MIDDLE - 1),
-    ];
-    let (key_begin, key_end, r_clock_begin, r_clock_end) = bounds[range % bounds.len()];
+    let (key_begin, key_end, r_clock_begin, r_clock_end) = RANGES[range % RANGES.len()];
     let range = RangeSpec { key_begin, key_end, r_clock_begin, r_clock_end };
     Sessions::new(TASK, Some(&range), codec).expect("a range")
 }
@@ -88,7 +119,7 @@ fn records(sessions: &Sessions, codec: Codec, mut input: Input<'_>) -> Records {
             // As the connector writes them, with a number and one of two tokens.
             1..64 => {
                 let token = if value & 1 == 0 { "t" } else { "u" };
-                let written = of.commit(u64::from(value >> 1), token, &Bytes::new());
+                let written = of.commit(u64::from(value >> 1), token, &[], &Bytes::new());
                 Some(written.expect("no checkpoint is one as well").0)
             }
             _ => Some(input.bytes().into()),
@@ -120,7 +151,11 @@ fn merge(into: &mut Value, patch: &Value) {
     }
     let into = into.as_object_mut().expect("it has just been made one");
     for (name, patch) in patch {
-        merge(into.entry(name).or_insert(Value::Null), patch);
+        if patch.is_null() {
+            into.remove(name);
+        } else {
+            merge(into.entry(name).or_insert(Value::Null), patch);
+        }
     }
 }
 
