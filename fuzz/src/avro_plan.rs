@@ -246,7 +246,7 @@ pub fn seeds() -> Seeds {
         (
             "whole_float",
             store(Fields::Json(b"[-5.764607179436851e17]"), Fields::Packed(b""), b"", false)
-                .write(&[0x01, 0x81, 0, 0, 0]),
+                .write(&[0x01, 0x81, 0, 0]),
         ),
     ]
 }
