@@ -242,5 +242,11 @@ pub fn seeds() -> Seeds {
             .write(&extras),
         ),
         ("tombstone", deleted.write(&scalars)),
+        // Whole, and not what its shortest decimal says with zeros behind it.
+        (
+            "whole_float",
+            store(Fields::Json(b"[-5.764607179436851e17]"), Fields::Packed(b""), b"", false)
+                .write(&[0x01, 0x81, 0, 0]),
+        ),
     ]
 }

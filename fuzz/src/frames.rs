@@ -77,7 +77,7 @@ fn messages(mut stream: &[u8]) {
 }
 
 /// The lines of a JSON stream, one by one.
-fn lines(stream: &[u8]) {
+pub(crate) fn lines(stream: &[u8]) {
     // What is behind the last newline is no line.
     let ends = stream.iter().rposition(|byte| *byte == b'\n').unwrap_or(0);
     for line in stream[..ends].split(|byte| *byte == b'\n') {
@@ -93,7 +93,7 @@ fn lines(stream: &[u8]) {
 }
 
 /// Compares what the connector makes of one frame with what another decoder makes of it.
-fn compare(frame: &[u8], codec: Codec, theirs: Result<Request, String>) {
+pub(crate) fn compare(frame: &[u8], codec: Codec, theirs: Result<Request, String>) {
     let mut requests = RequestReader::new(frame, Some(codec));
     match (requests.next(), theirs) {
         (Ok(Some(Incoming::Store(ours))), Ok(theirs)) => {
@@ -141,7 +141,7 @@ fn is_stricter(fault: &Fault, frame: &[u8]) -> bool {
     }
 }
 
-fn same_store(ours: Store<'_>, theirs: &request::Store) {
+pub(crate) fn same_store(ours: Store<'_>, theirs: &request::Store) {
     assert_eq!(ours.binding, theirs.binding);
     same_tuple(ours.key, &theirs.key_packed, &theirs.key_json);
     same_tuple(ours.values, &theirs.values_packed, &theirs.values_json);

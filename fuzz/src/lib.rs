@@ -10,8 +10,11 @@ pub mod frames;
 mod input;
 pub mod json_plan;
 pub mod mutate;
+pub mod packed;
+pub mod progress;
 pub mod schema;
 pub mod session;
+pub mod store;
 mod tuple;
 
 /// Named inputs that fuzzing begins with.
@@ -29,11 +32,14 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 6] = [
+pub const TARGETS: [Target; 9] = [
     Target { name: "avro_plan", run: avro_plan::run, seeds: avro_plan::seeds },
     Target { name: "config", run: config::run, seeds: config::seeds },
     Target { name: "frames", run: frames::run, seeds: frames::seeds },
     Target { name: "json_plan", run: json_plan::run, seeds: json_plan::seeds },
+    Target { name: "packed", run: packed::run, seeds: packed::seeds },
+    Target { name: "progress", run: progress::run, seeds: progress::seeds },
     Target { name: "schema", run: schema::run, seeds: schema::seeds },
     Target { name: "session", run: session::run, seeds: session::seeds },
+    Target { name: "store", run: store::run, seeds: store::seeds },
 ];

@@ -39,37 +39,78 @@ fn json(text: &str) -> Option<Element> {
 
 fn unpack(mut packed: &[u8]) -> Option<Vec<Element>> {
     let mut elements = Vec::new();
-    while let Some((&code, rest)) = packed.split_first() {
-        packed = rest;
-        elements.push(match code {
-            0x00 => Value::Null.into(),
-            0x01 => json(&text(&mut packed)?)?,
-            0x02 => Value::String(text(&mut packed)?).into(),
-            0x0c..=0x1c => integer(i32::from(code) - 0x14, &mut packed)?.into(),
-            0x20 => float(f32::from_bits(ordered(take(&mut packed, 4)?, 32).try_into().ok()?).into()),
-            0x21 => float(f64::from_bits(ordered(take(&mut packed, 8)?, 64))),
-            0x26 => Value::Bool(false).into(),
-            0x27 => Value::Bool(true).into(),
-            _ => return None,
+    while !packed.is_empty() {
+        elements.push(match stored(&mut packed).ok()? {
+            Stored::Null => Value::Null.into(),
+            Stored::Json(text) => json(&text)?,
+            Stored::String(text) => Value::String(text).into(),
+            Stored::Integer(value) => match u64::try_from(value) {
+                Ok(value) => Value::from(value).into(),
+                Err(_) => Value::from(i64::try_from(value).ok()?).into(),
+            },
+            Stored::Float(bits) => float(f64::from_bits(bits)),
+            Stored::Bool(value) => Value::Bool(value).into(),
         });
     }
     Some(elements)
 }
 
-fn take<'a>(packed: &mut &'a [u8], count: usize) -> Option<&'a [u8]> {
-    let (taken, rest) = packed.split_at_checked(count)?;
+/// An element of a packed tuple, bit for bit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Stored {
+    Null,
+    Bool(bool),
+    /// From the smallest of i64 to the largest of u64.
+    Integer(i128),
+    /// As the bits of 64.
+    Float(u64),
+    String(String),
+    /// Not parsed yet.
+    Json(String),
+}
+
+/// What is wrong with an element, or with their number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    Cut,
+    Code,
+    TooSmall,
+    NotUtf8,
+    Count,
+}
+
+/// Takes the element that `packed` begins with.
+pub(crate) fn stored(packed: &mut &[u8]) -> Result<Stored, Fault> {
+    Ok(match take(packed, 1)?[0] {
+        0x00 => Stored::Null,
+        0x01 => Stored::Json(text(packed)?),
+        0x02 => Stored::String(text(packed)?),
+        code @ 0x0c..=0x1c => Stored::Integer(integer(i32::from(code) - 0x14, packed)?),
+        0x20 => {
+            let bits = u32::try_from(ordered(take(packed, 4)?, 32)).expect("it has four bytes");
+            Stored::Float(f64::from(f32::from_bits(bits)).to_bits())
+        }
+        0x21 => Stored::Float(ordered(take(packed, 8)?, 64)),
+        0x26 => Stored::Bool(false),
+        0x27 => Stored::Bool(true),
+        _ => return Err(Fault::Code),
+    })
+}
+
+fn take<'a>(packed: &mut &'a [u8], count: usize) -> Result<&'a [u8], Fault> {
+    let (taken, rest) = packed.split_at_checked(count).ok_or(Fault::Cut)?;
     *packed = rest;
-    Some(taken)
+    Ok(taken)
 }
 
 /// A text that ends with a zero; a zero within it has 0xff behind.
-fn text(packed: &mut &[u8]) -> Option<String> {
+fn text(packed: &mut &[u8]) -> Result<String, Fault> {
     let mut bytes = Vec::new();
     loop {
         let byte = take(packed, 1)?[0];
         if byte == 0 {
             if packed.first() != Some(&0xff) {
-                return String::from_utf8(bytes).ok();
+                return String::from_utf8(bytes).map_err(|_| Fault::NotUtf8);
             }
             take(packed, 1)?;
         }
@@ -78,14 +119,11 @@ fn text(packed: &mut &[u8]) -> Option<String> {
 }
 
 /// `length` is below zero for negative integers, of which the complement is stored.
-fn integer(length: i32, packed: &mut &[u8]) -> Option<Value> {
-    let bytes = take(packed, length.unsigned_abs().try_into().ok()?)?;
-    let stored = bytes.iter().fold(0_i128, |value, byte| value << 8 | i128::from(*byte));
-    if length >= 0 {
-        return u64::try_from(stored).ok().map(Value::from);
-    }
-    let value = stored - ((1_i128 << (8 * bytes.len())) - 1);
-    i64::try_from(value).ok().map(Value::from)
+fn integer(length: i32, packed: &mut &[u8]) -> Result<i128, Fault> {
+    let count = usize::try_from(length.unsigned_abs()).expect("eight at most");
+    let stored = take(packed, count)?.iter().fold(0_i128, |value, byte| value << 8 | i128::from(*byte));
+    let value = if length < 0 { stored - ((1_i128 << (8 * count)) - 1) } else { stored };
+    if value < i64::MIN.into() { Err(Fault::TooSmall) } else { Ok(value) }
 }
 
 /// The bits of a float that were turned so that they sort.

@@ -7,6 +7,8 @@ mod error;
 mod fields;
 #[cfg(test)]
 mod fixtures;
+#[doc(hidden)]
+pub mod fuzz;
 mod json;
 mod json_fields;
 mod nested;

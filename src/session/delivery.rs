@@ -13,8 +13,7 @@ use bytes::Bytes;
 use tracing::{info, warn};
 
 use super::progress::{
-    Basis, Decision, Error, Found, Range, Record, Shard, State, decide, from_wire, new_token, superseded,
-    to_wire,
+    Basis, Decision, Found, Newest, Range, Record, Shard, State, decide, from_wire, new_token, superseded,
 };
 use super::serve::OnFailure;
 use crate::config::EndpointConfig;
@@ -76,7 +75,7 @@ impl Transactions {
         on_failure: OnFailure,
     ) -> anyhow::Result<(Self, Outbox, Bytes)> {
         let name = request.materialization.as_ref().map(|spec| spec.name.clone()).unwrap_or_default();
-        let shard = Shard { task: name, range: Range::of(request.range.as_ref()) };
+        let shard = Shard { task: name, range: Range::of(request.range.as_ref())? };
         let state = State::read(&request.state_json)?;
         let id = shard.id();
 
@@ -91,10 +90,7 @@ impl Transactions {
         fence_others(config, &shard, &mut outbox, &mut reader)?;
         let (found, offsets) = records(&shard, reader)?;
         let Decision { basis, sequence, token } = decide(&shard, state.as_ref(), &found)?;
-        let checkpoint = match &basis {
-            Basis::Record { checkpoint, .. } => to_wire(checkpoint, codec)?,
-            Basis::Nothing | Basis::Stale | Basis::Gone { .. } => Bytes::new(),
-        };
+        let checkpoint = basis.checkpoint(codec)?;
         tell(&id, &basis, token.is_some());
         let token = token.unwrap_or_else(new_token);
         let superseded = state.map_or_else(Vec::new, |state| superseded(&shard, &state, &offsets));
@@ -154,25 +150,9 @@ fn fence_others(
 
 /// The newest committed record of each shard whose range overlaps, and where that of each shard of the task lies.
 fn records(shard: &Shard, reader: ProgressReader) -> anyhow::Result<(Vec<Found>, BTreeMap<String, i64>)> {
-    let mut newest = BTreeMap::new();
-    let mut offsets = BTreeMap::new();
-    reader.committed(|record| {
-        let sibling = shard.sibling(record.key.as_deref().unwrap_or_default());
-        let Some((sibling, false)) = sibling else { return };
-        if record.value.is_some() {
-            offsets.insert(sibling.id(), record.offset);
-        } else {
-            offsets.remove(&sibling.id());
-        }
-        if sibling.range.overlaps(&shard.range) {
-            newest.insert(sibling.id(), (sibling, record));
-        }
-    })?;
-    let found = newest.into_values().filter_map(|(shard, record)| {
-        let value = record.value?;
-        Some(Record::read(&shard, &value).map(|read| Found { shard, offset: record.offset, record: read }))
-    });
-    Ok((found.collect::<Result<_, Error>>()?, offsets))
+    let mut newest = Newest::new(shard);
+    reader.committed(|record| newest.add(&record.key.unwrap_or_default(), record.offset, record.value))?;
+    Ok(newest.found()?)
 }
 
 fn tell(id: &str, basis: &Basis, has_token: bool) {

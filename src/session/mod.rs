@@ -13,6 +13,8 @@ mod apply;
 mod binding;
 mod delivery;
 mod foresee;
+#[doc(hidden)]
+pub mod fuzz;
 mod open;
 mod progress;
 mod registration;

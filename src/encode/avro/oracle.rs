@@ -94,8 +94,9 @@ pub(super) fn expected(schema: &Schema, json: &Json) -> Option<Value> {
         (Schema::Boolean, Json::Bool(value)) => Value::Boolean(*value),
         (Schema::Long, Json::Unsigned(value)) => Value::Long(i64::try_from(*value).ok()?),
         (Schema::Long, Json::Negative(value)) => Value::Long(*value),
-        (Schema::Long, Json::Float(value)) => {
-            Value::Long(format!("{value}").parse().ok().or_else(|| (*value == 0.0).then_some(0))?)
+        (Schema::Long, Json::Float(value)) if value.fract() == 0.0 => {
+            // All digits of what it is, and not the fewest that tell it from others with zeros behind them.
+            Value::Long(format!("{value:.0}").parse().ok()?)
         }
         (Schema::Double, Json::Unsigned(value)) => Value::Double(value.to_string().parse().ok()?),
         (Schema::Double, Json::Negative(value)) => Value::Double(value.to_string().parse().ok()?),

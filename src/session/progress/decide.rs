@@ -2,10 +2,12 @@
 
 use bytes::Bytes;
 
+use super::checkpoint::to_wire;
 use super::error::Error;
 use super::record::Record;
 use super::shard::Shard;
 use super::state::State;
+use crate::protocol::Codec;
 
 /// A shard's committed record, as it was found in the progress topic.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,6 +39,16 @@ pub(in crate::session) enum Basis {
     /// The record of `key`, which the runtime knows of, is gone: the runtime's checkpoint. If it was ahead, a transaction is
     /// doubled.
     Gone { key: String },
+}
+
+impl Basis {
+    /// The checkpoint that Opened carries; empty for the runtime's own.
+    pub(in crate::session) fn checkpoint(&self, codec: Codec) -> Result<Bytes, Error> {
+        match self {
+            Self::Record { checkpoint, .. } => to_wire(checkpoint, codec),
+            Self::Nothing | Self::Stale | Self::Gone { .. } => Ok(Bytes::new()),
+        }
+    }
 }
 
 /// Decides from where the session of `shard` goes on. `found` has the newest committed record of each shard of this task

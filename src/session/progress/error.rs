@@ -5,6 +5,11 @@ use super::shard::Range;
 /// What keeps a session from opening, or a transaction from being recorded.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(in crate::session) enum Error {
+    /// Open's range has nothing in it.
+    #[error(
+        "the range of Open is {range}, which ends before it begins; expected bounds in ascending order, please report it"
+    )]
+    EmptyRange { range: Range },
     /// A record of this task is damaged, or not of our making.
     #[error(
         "reading the progress record {key}: {reason}; if nothing but this connector writes to advanced.progress_topic, \
@@ -57,6 +62,11 @@ mod tests {
         let remedy = "set advanced.delivery to at_least_once until a transaction is committed, which may double up to one \
                       transaction, then back to exactly_once";
         for (error, text) in [
+            (
+                Error::EmptyRange { range: keys(3, 2) },
+                "the range of Open is 00000003-00000002, which ends before it begins; expected bounds in ascending order, \
+                 please report it".to_owned(),
+            ),
             (
                 Error::Record { key: key(), reason: "it is empty".into() },
                 "reading the progress record k: it is empty; if nothing but this connector writes to \

@@ -8,14 +8,16 @@
 mod checkpoint;
 mod decide;
 mod error;
+mod newest;
 mod record;
 mod shard;
 mod state;
 mod superseded;
 
-pub(super) use checkpoint::{from_wire, to_wire};
+pub(super) use checkpoint::from_wire;
 pub(super) use decide::{Basis, Decision, Found, decide};
 pub(super) use error::Error;
+pub(super) use newest::Newest;
 pub(super) use record::Record;
 pub(super) use shard::{Range, Shard};
 pub(super) use state::{State, new_token};

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::error::Error;
 use crate::protocol::messages::flow::RangeSpec;
 
 /// The part of the key space that a session serves. Bounds are inclusive.
@@ -15,11 +16,17 @@ pub(in crate::session) struct Range {
 
 impl Range {
     /// The range of Open; all there is where Open names none.
-    pub(in crate::session) fn of(spec: Option<&RangeSpec>) -> Self {
-        spec.map_or(Self { key: WHOLE, clock: WHOLE }, |spec| Self {
+    pub(in crate::session) fn of(spec: Option<&RangeSpec>) -> Result<Self, Error> {
+        let range = spec.map_or(Self { key: WHOLE, clock: WHOLE }, |spec| Self {
             key: (spec.key_begin, spec.key_end),
             clock: (spec.r_clock_begin, spec.r_clock_end),
-        })
+        });
+        // It would overlap nothing, its own records included.
+        if range.is_empty() { Err(Error::EmptyRange { range }) } else { Ok(range) }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.key.0 > self.key.1 || self.clock.0 > self.clock.1
     }
 
     pub(in crate::session) fn overlaps(&self, other: &Self) -> bool {
@@ -33,7 +40,8 @@ impl Range {
         covers(self.key, other.key) && covers(self.clock, other.clock)
     }
 
-    /// The inverse of `Display`, and of nothing else: a text has one range, and a range one text.
+    /// The inverse of `Display`, and of nothing else: a text has one range, and a range one text. One that ends before it
+    /// begins is no shard's.
     fn parse(text: &str) -> Option<Self> {
         let pair = |text: &str| {
             let (begin, end) = text.split_once('-')?;
@@ -43,7 +51,7 @@ impl Range {
             None => Self { key: pair(text)?, clock: WHOLE },
             Some((key, clock)) => Self { key: pair(key)?, clock: pair(clock)? },
         };
-        (range.to_string() == text).then_some(range)
+        (range.to_string() == text && !range.is_empty()).then_some(range)
     }
 }
 
@@ -118,7 +126,21 @@ pub(super) mod tests {
         );
         let half = Shard { range: Range { key: WHOLE, clock: (0, 255) }, ..shard(0, 0) };
         assert_eq!(half.id(), "materialize-kafka/acme/task/00000000-ffffffff.00000000-000000ff");
-        assert_eq!(Range::of(None), keys(0, u32::MAX));
+        assert_eq!(Range::of(None), Ok(keys(0, u32::MAX)));
+    }
+
+    #[test]
+    fn a_range_whose_end_is_before_its_begin_is_refused() {
+        let of = |key_begin, key_end, r_clock_begin, r_clock_end| {
+            Range::of(Some(&RangeSpec { key_begin, key_end, r_clock_begin, r_clock_end }))
+        };
+        assert_eq!(of(3, 3, 0, u32::MAX), Ok(keys(3, 3)));
+        for (range, told) in [
+            (of(3, 2, 0, u32::MAX), Range { key: (3, 2), clock: WHOLE }),
+            (of(0, 9, 8, 7), Range { key: (0, 9), clock: (8, 7) }),
+        ] {
+            assert_eq!(range, Err(Error::EmptyRange { range: told }));
+        }
     }
 
     #[test]
@@ -132,6 +154,8 @@ pub(super) mod tests {
             "materialize-kafka/acme/task/00000000-FFFFFFFF",
             "materialize-kafka/acme/task/00000000-ffffffff.00000000-ffffffff",
             "materialize-kafka/acme/task/00000000-ffffffff#open#open",
+            "materialize-kafka/acme/task/00000005-00000002",
+            "materialize-kafka/acme/task/00000000-ffffffff.00000005-00000002",
             "materialize-kafka/acme/task/",
             "acme/task/00000000-ffffffff",
             "",

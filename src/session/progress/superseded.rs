@@ -119,6 +119,15 @@ mod tests {
         assert!(removed((0, 4), &[(5, 9, 1), (6, 7, 2)]).is_empty(), "beside this one");
     }
 
+    #[test]
+    fn entries_that_end_before_they_begin_are_passed_over() {
+        // What is outside of such a range overlaps itself: each one would double the pieces.
+        let known: Vec<_> = (0..60).map(|i| (100 + i, 50 - i % 50, 2)).chain([(0, 999, 1)]).collect();
+        assert_eq!(removed((0, 999), &known), Vec::<String>::new());
+        let known: Vec<_> = (0..60).map(|i| (200 + i, 50 - i % 50, 2)).chain([(0, 999, 1)]).collect();
+        assert_eq!(removed((0, 9), &known), Vec::<String>::new());
+    }
+
     proptest! {
         /// Against points: each of 6 by 6.
         #[test]
