@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 
 use super::error::{Doing, Error};
 use super::exchange::{Call, Exchange, Limits};
+use super::schema::{Schema, SchemaType};
 use crate::config::SchemaRegistry;
 
 /// A client of one schema registry. Cheap to clone: clones share their connections.
@@ -65,7 +66,7 @@ impl Client {
         subjects.map(Vec::len).ok_or_else(|| self.exchange.unreadable(&call, "is no list of subjects"))
     }
 
-    /// Registers schemas, given as subject and text, and returns their numbers in the order given.
+    /// Registers schemas, each under a subject, and returns their numbers in the order given.
     ///
     /// Each distinct pair is sent once, at most ten at a time. A schema that is registered already
     /// keeps its number. A subject is not empty, `.` or `..`: an address cannot carry those.
@@ -73,7 +74,7 @@ impl Client {
     /// # Errors
     ///
     /// The first refusal or failure; others that were still under way are given up.
-    pub async fn register(&self, subjects: &[(String, String)]) -> Result<Vec<u32>, Error> {
+    pub async fn register(&self, subjects: &[(String, Schema)]) -> Result<Vec<u32>, Error> {
         let mut distinct = Vec::new();
         let mut seen = HashMap::new();
         let places: Vec<usize> = subjects
@@ -107,16 +108,18 @@ impl Client {
         Ok(places.into_iter().map(|place| ids[place]).collect())
     }
 
-    /// Reads the text of the schema that has this number.
+    /// Reads the schema that has this number.
     ///
     /// # Errors
     ///
     /// There is no such schema, or no good answer came.
-    pub async fn schema(&self, id: u32) -> Result<String, Error> {
+    pub async fn schema(&self, id: u32) -> Result<Schema, Error> {
         let call = self.exchange.get(Doing::Fetch { id }, &["schemas", "ids", &id.to_string()], SCHEMA_LIMIT);
         let mut answer = self.exchange.send(&call, self.exchange.whole()).await?;
         match answer.get_mut("schema").map(Value::take) {
-            Some(Value::String(text)) => Ok(text),
+            Some(Value::String(text)) => {
+                Ok(Schema { schema_type: self.exchange.schema_type(&call, &answer)?, text })
+            }
             _ => Err(self.exchange.unreadable(&call, "has no text named schema")),
         }
     }
@@ -142,14 +145,25 @@ impl Client {
 }
 
 impl Exchange {
-    fn registration(&self, subject: &str, schema: &str) -> Call {
-        let body = json!({"schema": schema, "schemaType": "AVRO"}).to_string();
+    fn registration(&self, subject: &str, schema: &Schema) -> Call {
+        let Schema { schema_type, text } = schema;
+        let body = json!({"schema": text, "schemaType": schema_type.as_str()}).to_string();
         // Newer registries repeat the schema in their answer.
         let limit = ANSWER_LIMIT + 2 * body.len();
         let doing = Doing::Register { subject: subject.to_owned() };
         let mut call = self.post(doing, &["subjects", subject, "versions"], body, limit);
         call.url.set_query(Some("normalize=true"));
         call
+    }
+
+    /// The type that an answer says its schema has; Avro's is mostly left out.
+    fn schema_type(&self, call: &Call, answer: &Value) -> Result<SchemaType, Error> {
+        match answer.get("schemaType").and_then(Value::as_str) {
+            None => Ok(SchemaType::Avro),
+            Some(name) => SchemaType::named(name).ok_or_else(|| {
+                self.unreadable(call, &format!("has a schema of the type {name:?}, not AVRO or JSON"))
+            }),
+        }
     }
 
     async fn register(&self, call: &Call) -> Result<u32, Error> {

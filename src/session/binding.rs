@@ -5,6 +5,7 @@ use anyhow::{Context, anyhow};
 use crate::config::{EndpointConfig, MessageFormat, Resource};
 use crate::encode::{AvroPlan, Document, JsonPlan, Layout, Plan, Scratch};
 use crate::protocol::messages::flow;
+use crate::registry;
 use crate::schema::{self, BindingSchemas, Projection, Selection, Shape};
 
 /// A binding's run-time state: all that a Store of it needs, computed in Open.
@@ -93,11 +94,11 @@ impl Draft {
         &self.collection
     }
 
-    /// Subject and text of the key's and the value's schema, to be registered.
-    pub(super) fn subjects(&self) -> impl Iterator<Item = (String, String)> {
+    /// Subject and schema of the key and of the value, to be registered.
+    pub(super) fn subjects(&self) -> impl Iterator<Item = (String, registry::Schema)> {
         self.schemas.iter().flat_map(|BindingSchemas { key, value }| [key, value]).map(|schema| {
             let text = schema.canonical();
-            (schema::subject(&self.topic, &text), text)
+            (schema::subject(&self.topic, &text), registry::Schema::avro(text))
         })
     }
 

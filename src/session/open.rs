@@ -82,9 +82,9 @@ pub(super) fn open(
     Ok(Opened { bindings, outbox, delivery, checkpoint })
 }
 
-/// Subject and text of the schemas that Open registers, in the order of the bindings; of each its key's, then
+/// Subjects and schemas that Open registers, in the order of the bindings; of each its key's, then
 /// its value's. There are none where messages are JSON.
-pub(crate) fn subjects(spec: &flow::MaterializationSpec) -> anyhow::Result<Vec<(String, String)>> {
+pub(crate) fn subjects(spec: &flow::MaterializationSpec) -> anyhow::Result<Vec<(String, registry::Schema)>> {
     let config = EndpointConfig::parse(&spec.config_json)?;
     Ok(drafts(&config, spec)?.iter().flat_map(Draft::subjects).collect())
 }
@@ -99,7 +99,7 @@ fn drafts(config: &EndpointConfig, spec: &flow::MaterializationSpec) -> anyhow::
 
 async fn register(
     registry: SchemaRegistry,
-    subjects: Vec<(String, String)>,
+    subjects: Vec<(String, registry::Schema)>,
 ) -> Result<Vec<u32>, registry::Error> {
     registry::Client::new(&registry)?.register(&subjects).await
 }

@@ -6,16 +6,18 @@
 //!
 //! It knows subjects and versions, soft and permanent deletes, compatibility levels (checked by
 //! apache-avro), modes and basic authentication, and refuses with the statuses and error codes of
-//! Confluent's registry. It knows Avro alone, and no schema references. Schemas with the same text,
-//! white space and order of members aside, have the same number under every subject.
+//! Confluent's registry. It knows Avro and JSON schemas (of which it takes only equal ones for compatible), and no
+//! schema references. Schemas with the same text, white space and order of members aside, have the same number under
+//! every subject.
 //!
 //! ```
-//! # use materialize_kafka::registry::{Client, memory::{Options, Registry}};
+//! # use materialize_kafka::registry::{Client, Schema, memory::{Options, Registry}};
 //! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
 //! let registry = Registry::start(Options::default()).await?;
 //! let client = Client::new(&registry.config())?;
-//! let ids = client.register(&[("orders-value".to_owned(), r#""string""#.to_owned())]).await?;
-//! assert_eq!(client.schema(ids[0]).await?, r#""string""#);
+//! let schema = Schema::avro(r#""string""#);
+//! let ids = client.register(&[("orders-value".to_owned(), schema.clone())]).await?;
+//! assert_eq!(client.schema(ids[0]).await?, schema);
 //! # Ok::<_, Box<dyn std::error::Error>>(()) }).unwrap();
 //! ```
 

@@ -12,6 +12,7 @@ use super::client::Client;
 use super::error::Error;
 use super::exchange::Limits;
 use super::memory::{Options, Registry};
+use super::schema::Schema;
 use crate::config::{SchemaRegistry, Secret};
 
 /// Limits for tests that must not run into them, however busy the machine is.
@@ -44,8 +45,8 @@ fn client_of(address: &str, limits: Limits) -> Client {
     Client::with_limits(&config, limits).unwrap()
 }
 
-fn pair(subject: &str, schema: &str) -> (String, String) {
-    (subject.to_owned(), schema.to_owned())
+fn pair(subject: &str, schema: &str) -> (String, Schema) {
+    (subject.to_owned(), Schema::avro(schema))
 }
 
 /// The error's text, with the part of the address that changes from run to run replaced.
