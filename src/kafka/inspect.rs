@@ -14,7 +14,7 @@ use sys::rd_kafka_AclOperation_t as Acl;
 use sys::rd_kafka_admin_op_t as AdminOperation;
 use sys::rd_kafka_resp_err_t as Name;
 
-use super::admin::{Question, create_error, created_topics, items, new_topic, options, topic_configs};
+use super::admin::{Question, create_error, created_topics, items, new_topic, options, topic_setting};
 use super::client::{Code, Detached, Kind, c_name, owned};
 use super::error::{Error, remedy};
 use super::settings::client_settings;
@@ -239,8 +239,8 @@ impl Inspection {
     ///
     /// [`Error::Unreachable`], which also stands for a refusal.
     pub fn setting(&self, topic: &str, setting: &str) -> Result<Option<String>, Error> {
-        let settings = topic_configs(&self.client, &self.brokers, &[topic], self.timeout)?;
-        Ok(settings.into_iter().find(|(name, _)| name == setting).map(|(_, value)| value))
+        let mut told = topic_setting(&self.client, &self.brokers, &[topic], setting, self.timeout)?;
+        Ok(told.remove(topic))
     }
 
     fn question<'a>(&'a self, doing: &'a str) -> Question<'a> {
