@@ -7,6 +7,7 @@ use super::error::Error;
 use super::kinds::{choice, duration, filled, size};
 use super::members::Members;
 use super::option::{choices, options};
+use super::partitioning::PartitionOptions;
 use super::topic::Topic;
 
 options! {
@@ -33,6 +34,10 @@ options! {
         /// How long a transaction may be open, from its first message on, before the brokers give it up; for
         /// exactly_once only. No more than transaction.max.timeout.ms of the brokers.
         pub transaction_timeout: Duration = "Transaction time-out", duration(TRANSACTION_TIMEOUT, "1s to 24h").or("15m");
+    }
+    flat {
+        /// How messages are dealt out to partitions.
+        pub partitioning: PartitionOptions;
     }
 }
 

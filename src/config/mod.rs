@@ -39,6 +39,7 @@ mod format;
 mod kinds;
 mod members;
 mod option;
+mod partitioning;
 mod registry;
 mod secret;
 mod tls;
@@ -50,9 +51,9 @@ mod reference;
 #[cfg(test)]
 mod tests;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use self::kinds::{choice, group, text};
+use self::kinds::{choice, flag, group, list, text};
 use self::members::Members;
 use self::option::{Group, options};
 
@@ -60,6 +61,7 @@ pub use self::advanced::{Advanced, Delivery};
 pub use self::credentials::{Credentials, SaslMechanism};
 pub use self::error::{Error, Part};
 pub use self::format::{Compression, MessageFormat};
+pub use self::partitioning::{PartitionOptions, Partitioner, Partitioning};
 pub use self::registry::SchemaRegistry;
 pub use self::secret::Secret;
 pub use self::tls::Tls;
@@ -163,6 +165,15 @@ options! {
             .parsed(|name| Topic::new(name).map_err(|error| error.to_string()))
             .required("name the topic that documents are published to")
             .with("x-collection-name", true);
+        /// How a message's partition is computed from its key.
+        pub partitioner: Option<Partitioner> = "Partitioner", partitioning::partitioner()
+            .instead_of("advanced.partitioner");
+        /// Whether the partition is computed without the first five bytes of the key, which hold the id of its schema.
+        pub partition_without_prefix: Option<bool> = "Partition without prefix", flag()
+            .instead_of("advanced.partition_without_prefix");
+        /// Key fields of which the partition is computed, instead of the whole key: messages that agree in these go to
+        /// one partition. It is the partition that a key of these fields alone would have.
+        pub partition_by: Vec<String> = "Partition by", list().or(json!([]));
     }
 }
 

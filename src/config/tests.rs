@@ -54,6 +54,10 @@ fn the_least_configuration_has_the_defaults() {
                 delivery: Delivery::AtLeastOnce,
                 progress_topic: Topic::new("flow_progress").unwrap(),
                 transaction_timeout: Duration::from_secs(900),
+                partitioning: PartitionOptions {
+                    partitioner: Partitioner::Consistent,
+                    partition_without_prefix: false,
+                },
             },
         }
     );
@@ -68,7 +72,8 @@ fn the_fullest_configuration_is_read() {
         "username":"ru","password":"rp","schema_registry_type":"confluent"},"topic_partitions":12,
         "topic_replication_factor":-1,"advanced":{"stall_timeout":"90s","in_flight_bytes":1048576,
         "in_flight_messages":5000,"producers":4,
-        "delivery":"at_least_once","progress_topic":"progress","transaction_timeout":"5m","later":true},"unknown":[1]}"#,
+        "delivery":"at_least_once","progress_topic":"progress","transaction_timeout":"5m",
+        "partitioner":"murmur2","partition_without_prefix":true,"later":true},"unknown":[1]}"#,
     )
     .unwrap();
     assert_eq!(
@@ -98,6 +103,10 @@ fn the_fullest_configuration_is_read() {
                 delivery: Delivery::AtLeastOnce,
                 progress_topic: Topic::new("progress").unwrap(),
                 transaction_timeout: Duration::from_secs(300),
+                partitioning: PartitionOptions {
+                    partitioner: Partitioner::Murmur2,
+                    partition_without_prefix: true,
+                },
             },
         }
     );
@@ -518,6 +527,47 @@ fn no_binding_writes_to_the_progress_topic() {
     );
     let twice = accepted(r#"{"advanced":{"progress_topic":"p"}}"#);
     assert_eq!(twice.check_topic(&topic("p")), Ok(()), "nothing is recorded there");
+}
+
+#[test]
+fn partitions_are_computed_as_endpoint_and_resource_say() {
+    let avro = |advanced: &str| {
+        endpoint(&format!(
+            r#"{{"bootstrap_servers":"b","message_format":"Avro","schema_registry":{{"endpoint":"http://r"}},"advanced":{advanced}}}"#
+        ))
+        .unwrap()
+    };
+    let resource = |members: &str| Resource::parse(format!(r#"{{"topic":"t"{members}}}"#).as_bytes());
+    let partitioning = |config: &EndpointConfig, members: &str| {
+        let read = config.partitioning(&resource(members).unwrap());
+        read.map(|read| (read.partitioner, read.without_prefix)).map_err(|error| error.to_string())
+    };
+    let java = avro(r#"{"partitioner":"murmur2","partition_without_prefix":true}"#);
+    assert_eq!(partitioning(&avro("{}"), ""), Ok((Partitioner::Consistent, false)));
+    assert_eq!(partitioning(&java, ""), Ok((Partitioner::Murmur2, true)));
+    assert_eq!(
+        partitioning(&java, r#","partitioner":"consistent","partition_without_prefix":false"#),
+        Ok((Partitioner::Consistent, false))
+    );
+    let own = r#","partitioner":"murmur2","partition_without_prefix":true"#;
+    assert_eq!(partitioning(&avro("{}"), own), Ok((Partitioner::Murmur2, true)));
+
+    let why = "_without_prefix is \"true\": these keys have no schema id in front, as they are not in Avro: leave it out";
+    assert_eq!(
+        partitioning(&accepted(r#"{"advanced":{"partition_without_prefix":true}}"#), "").unwrap_err(),
+        format!("reading the endpoint configuration: /advanced/partition{why}")
+    );
+    assert_eq!(
+        partitioning(&accepted("{}"), own).unwrap_err(),
+        format!("reading the resource configuration: /partition{why}")
+    );
+
+    assert_eq!(resource("").unwrap().partition_by, [""; 0]);
+    assert_eq!(resource(r#","partition_by":["b","a"]"#).unwrap().partition_by, ["b", "a"]);
+    assert_eq!(
+        refusal(r#"{"advanced":{"partitioner":"random"}}"#),
+        "reading the endpoint configuration: /advanced/partitioner is \"random\", expected one of consistent, murmur2"
+    );
 }
 
 #[test]

@@ -2,8 +2,8 @@
 
 use anyhow::{Context, anyhow};
 
-use crate::config::{EndpointConfig, MessageFormat, Resource};
-use crate::encode::{AvroPlan, Document, JsonPlan, Layout, Plan, Scratch};
+use crate::config::{EndpointConfig, MessageFormat, Partitioning, Resource};
+use crate::encode::{Document, Formats, JsonPlan, KeyFormat, Layout, Plan, Scratch, ValueFormat};
 use crate::protocol::messages::flow;
 use crate::registry;
 use crate::schema::{self, BindingSchemas, Projection, Selection, Shape};
@@ -64,12 +64,16 @@ pub(super) struct Draft {
     collection: String,
     selection: flow::FieldSelection,
     schemas: Option<BindingSchemas>,
+    partitioning: Partitioning,
+    partition_by: Vec<String>,
 }
 
 impl Draft {
     /// Reads a binding of the materialization's specification.
     pub(super) fn new(config: &EndpointConfig, binding: &flow::Binding) -> anyhow::Result<Self> {
-        let topic = Resource::parse(&binding.resource_config_json)?.topic;
+        let resource = Resource::parse(&binding.resource_config_json)?;
+        let partitioning = config.partitioning(&resource)?;
+        let Resource { topic, partition_by, .. } = resource;
         config.check_topic(&topic)?;
         let collection =
             binding.collection.as_ref().ok_or_else(|| anyhow!("the specification names no collection"))?;
@@ -81,7 +85,14 @@ impl Draft {
             MessageFormat::Json => None,
             MessageFormat::Avro => Some(schemas(collection, &selection)?),
         };
-        Ok(Self { topic: topic.to_string(), collection: collection.name.clone(), selection, schemas })
+        Ok(Self {
+            topic: topic.to_string(),
+            collection: collection.name.clone(),
+            selection,
+            schemas,
+            partitioning,
+            partition_by,
+        })
     }
 
     /// The topic that its messages go to.
@@ -92,6 +103,11 @@ impl Draft {
     /// The collection that its documents come from.
     pub(super) fn collection(&self) -> &str {
         &self.collection
+    }
+
+    /// How the partitions of its messages are computed.
+    pub(super) fn partitioning(&self) -> Partitioning {
+        self.partitioning
     }
 
     /// Subject and schema of the key and of the value, to be registered.
@@ -107,13 +123,15 @@ impl Draft {
         let flow::FieldSelection { keys, values, document, .. } = self.selection;
         let document = Some(document).filter(|field| !field.is_empty());
         let layout = Layout { keys: &keys, values: &values, document: document.as_deref() };
-        let plan = match &self.schemas {
-            None => Plan::Json(JsonPlan::new(&layout)?),
+        let mut id = || ids.next().context("the registry gave fewer ids than schemas");
+        let (key, value) = match &self.schemas {
+            None => (KeyFormat::Json, ValueFormat::Json),
             Some(BindingSchemas { key, value }) => {
-                let mut id = || ids.next().context("the registry gave fewer ids than schemas");
-                Plan::Avro(AvroPlan::new(&layout, key, id()?, value, id()?)?)
+                (KeyFormat::Avro(key, id()?), ValueFormat::Avro(value, id()?))
             }
         };
+        let formats = Formats { key, value, embeds_document: false, partition_by: &self.partition_by };
+        let plan = Plan::new(&layout, &formats)?;
         Ok(BindingInfo {
             topic: self.topic,
             collection: self.collection,

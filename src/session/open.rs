@@ -47,6 +47,7 @@ pub(super) fn open(
         .map(|(index, draft)| Topic {
             name: draft.topic().to_owned(),
             owner: format!("binding {index}, collection {}", draft.collection()),
+            partitioning: draft.partitioning(),
         })
         .collect();
     // A process opens at most once.

@@ -121,7 +121,7 @@ fn store(store: &Store<'_>, opened: &mut Opened, scratch: &mut Scratch) -> anyho
     };
     let (key, value) = outbox.buffers()?;
     match binding.plan.encode(&document, scratch, key, value) {
-        Ok(has_value) => Ok(outbox.push(number, has_value)?),
+        Ok(has_value) => Ok(outbox.push_by(number, has_value, binding.plan.partition_key(scratch))?),
         Err(error) => {
             outbox.abandon();
             let key = binding.describe_key(&document, scratch);

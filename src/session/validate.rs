@@ -46,7 +46,9 @@ fn validate_binding(
 ) -> anyhow::Result<ValidatedBinding> {
     let resource = Resource::parse(&binding.resource_config_json)?;
     config.check_topic(&resource.topic)?;
+    config.partitioning(&resource)?;
     let collection = binding.collection.as_ref().ok_or_else(|| anyhow!("the request names no collection"))?;
+    partition_by_key(&resource.partition_by, collection)?;
     if config.message_format == MessageFormat::Avro {
         // A schema that cannot be mapped is better told now than when the task starts.
         binding::shape(collection)?;
@@ -68,6 +70,21 @@ fn validate_binding(
         ser_policy: Some(SER_POLICY),
         ..Default::default()
     })
+}
+
+/// Refuses to choose partitions by a field that is not in the key.
+fn partition_by_key(fields: &[String], collection: &flow::CollectionSpec) -> anyhow::Result<()> {
+    let of_key = || collection.projections.iter().filter(|projection| projection.is_primary_key);
+    let Some(unknown) = fields.iter().find(|field| of_key().all(|projection| projection.field != **field))
+    else {
+        return Ok(());
+    };
+    let names: Vec<_> = of_key().map(|projection| projection.field.as_str()).collect();
+    Err(anyhow!(
+        "partition_by names {unknown:?}, which is no key field of collection {}; expected some of {}",
+        collection.name,
+        names.join(", ")
+    ))
 }
 
 /// The fields that were values or documents of this topic's bindings in the last specification.

@@ -19,5 +19,6 @@ mod endpoint;
 mod failures;
 mod landed;
 mod logins;
+mod partitions;
 mod validate;
 mod webhooks;
