@@ -599,3 +599,27 @@ fn progress_is_told_on_stderr_where_there_is_no_terminal() {
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.stdout.iter().filter(|byte| **byte == b'\n').count(), 1, "stdout has messages alone");
 }
+
+#[test]
+fn keys_and_values_of_different_formats_are_shown() {
+    for (formats, schemas) in [
+        (json!({"key_format": "string"}), [false, true]),
+        (json!({"value_format": "json"}), [true, false]),
+        (json!({"key_format": "json"}), [false, true]),
+    ] {
+        let config = json!({"bootstrap_servers": "b", "message_format": "Avro", "advanced": formats, "schema_registry": {"endpoint": "http://r"}});
+        let fixture = r#"["acme/things",{"id":7,"parts":["a"]}]"#;
+        let case = Case::new(&things(&config), &format!("{fixture}\n{{\"commit\":true}}\n"));
+        let messages = case.run(&["--output", "jsonl"]).messages();
+        let [message] = &messages[..] else { unreachable!("{messages:?}") };
+        let key = &message["key"];
+        match formats["key_format"].as_str() {
+            Some("string") => assert_eq!(*key, "7"),
+            Some(_) => assert_eq!(*key, json!({"id": 7})),
+            None => assert_eq!(*key, json!({"_flow_key": {"p1": 7}})),
+        }
+        assert_eq!((&message["value"]["id"], &message["value"]["parts"]), (&json!(7), &json!(["a"])));
+        let named = ["key_schema", "value_schema"].map(|name| message.get(name).is_some());
+        assert_eq!(named, schemas, "{message}");
+    }
+}

@@ -4,6 +4,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::error::Error;
+use super::format::FormatOptions;
 use super::kinds::{choice, duration, filled, size};
 use super::members::Members;
 use super::option::{choices, options};
@@ -36,6 +37,8 @@ options! {
         pub transaction_timeout: Duration = "Transaction time-out", duration(TRANSACTION_TIMEOUT, "1s to 24h").or("15m");
     }
     flat {
+        /// How keys and values are written.
+        pub formats: FormatOptions;
         /// How messages are dealt out to partitions.
         pub partitioning: PartitionOptions;
     }

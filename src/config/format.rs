@@ -1,6 +1,10 @@
 //! How messages are written.
 
-use super::option::choices;
+use super::error::{Error, Part};
+use super::kinds::choice;
+use super::members::Members;
+use super::option::{choices, options};
+use super::{EndpointConfig, Resource};
 
 choices! {
     /// How keys and values are written.
@@ -10,6 +14,115 @@ choices! {
         /// Objects.
         Json = "JSON",
     }
+}
+
+choices! {
+    /// How keys are written.
+    pub enum KeyFormat {
+        /// Records in Confluent's wire format, with schemas in a registry.
+        Avro = "avro",
+        /// Objects of the key fields.
+        Json = "json",
+        /// The key's only field as text: strings as they are, numbers and booleans as in JSON.
+        String = "string",
+    }
+}
+
+choices! {
+    /// How values are written.
+    pub enum ValueFormat {
+        /// Records in Confluent's wire format, with schemas in a registry.
+        Avro = "avro",
+        /// Objects of the selected fields.
+        Json = "json",
+    }
+}
+
+options! {
+    /// How keys and values are written, each for itself.
+    #[derive(Clone, Debug, Default, PartialEq, Eq)]
+    pub struct FormatOptions {
+        /// How keys are written; without it as message_format says.
+        pub key_format: Option<KeyFormat> = "Key format", choice();
+        /// How values are written; without it as message_format says.
+        pub value_format: Option<ValueFormat> = "Value format", choice();
+    }
+}
+
+/// How the messages of a binding are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Formats {
+    /// Their keys.
+    pub key: KeyFormat,
+    /// Their values.
+    pub value: ValueFormat,
+}
+
+impl Formats {
+    /// Whether keys have the id of a schema in front.
+    #[must_use]
+    pub fn key_has_schema(&self) -> bool {
+        self.key == KeyFormat::Avro
+    }
+
+    /// Whether a schema of keys or values is registered.
+    #[must_use]
+    pub fn has_schema(&self) -> bool {
+        self.key_has_schema() || self.value == ValueFormat::Avro
+    }
+}
+
+impl EndpointConfig {
+    /// How the messages of a binding are written, as endpoint and resource say together.
+    ///
+    /// # Errors
+    ///
+    /// There is no registry for the schemas of a format.
+    pub fn formats(&self, resource: &Resource) -> Result<Formats, Error> {
+        let formats = Formats {
+            key: resource.key_format.unwrap_or(self.own_formats().key),
+            value: resource.value_format.unwrap_or(self.own_formats().value),
+        };
+        if formats.has_schema() && self.schema_registry.is_none() {
+            return Err(Error::Missing {
+                part: Part::Endpoint,
+                pointer: "/schema_registry".to_owned(),
+                remedy: "the binding's key_format or value_format needs a registry for its schemas: give its endpoint, or \
+                         choose other formats"
+                    .to_owned(),
+            });
+        }
+        Ok(formats)
+    }
+
+    /// How messages are written of which the resource says nothing.
+    fn own_formats(&self) -> Formats {
+        let FormatOptions { key_format, value_format } = self.advanced.formats;
+        let (key, value) = match self.message_format {
+            MessageFormat::Avro => (KeyFormat::Avro, ValueFormat::Avro),
+            MessageFormat::Json => (KeyFormat::Json, ValueFormat::Json),
+        };
+        Formats { key: key_format.unwrap_or(key), value: value_format.unwrap_or(value) }
+    }
+}
+
+/// Checks that there is a registry for formats that have schemas in one.
+pub(super) fn has_registry(config: &EndpointConfig, root: &Members<'_>) -> Result<(), Error> {
+    if config.schema_registry.is_some() || !config.own_formats().has_schema() {
+        return Ok(());
+    }
+    let FormatOptions { key_format, value_format } = config.advanced.formats;
+    let is_by_message_format =
+        config.message_format == MessageFormat::Avro && (key_format.is_none() || value_format.is_none());
+    Err(root.missing(
+        "schema_registry",
+        if is_by_message_format {
+            "message_format Avro needs a registry for its schemas: give its endpoint, or choose JSON"
+        } else {
+            "advanced.key_format or advanced.value_format needs a registry for its schemas: give its endpoint, or \
+             choose other formats"
+        },
+    ))
 }
 
 choices! {

@@ -60,7 +60,7 @@ use self::option::{Group, options};
 pub use self::advanced::{Advanced, Delivery};
 pub use self::credentials::{Credentials, SaslMechanism};
 pub use self::error::{Error, Part};
-pub use self::format::{Compression, MessageFormat};
+pub use self::format::{Compression, FormatOptions, Formats, KeyFormat, MessageFormat, ValueFormat};
 pub use self::partitioning::{PartitionOptions, Partitioner, Partitioning};
 pub use self::registry::SchemaRegistry;
 pub use self::secret::Secret;
@@ -147,12 +147,7 @@ impl EndpointConfig {
 fn fit_together(mut config: EndpointConfig, root: &Members<'_>) -> Result<EndpointConfig, Error> {
     config.bootstrap_servers =
         brokers::read(root, "bootstrap_servers", &config.bootstrap_servers, config.security_protocol())?;
-    if config.message_format == MessageFormat::Avro && config.schema_registry.is_none() {
-        return Err(root.missing(
-            "schema_registry",
-            "message_format Avro needs a registry for its schemas: give its endpoint, or choose JSON",
-        ));
-    }
+    format::has_registry(&config, root)?;
     Ok(config)
 }
 
@@ -165,6 +160,10 @@ options! {
             .parsed(|name| Topic::new(name).map_err(|error| error.to_string()))
             .required("name the topic that documents are published to")
             .with("x-collection-name", true);
+        /// How keys are written.
+        pub key_format: Option<KeyFormat> = "Key format", choice().instead_of("advanced.key_format");
+        /// How values are written.
+        pub value_format: Option<ValueFormat> = "Value format", choice().instead_of("advanced.value_format");
         /// How a message's partition is computed from its key.
         pub partitioner: Option<Partitioner> = "Partitioner", partitioning::partitioner()
             .instead_of("advanced.partitioner");

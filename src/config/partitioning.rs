@@ -3,7 +3,7 @@
 use super::error::{Error, Part};
 use super::kinds::{choice, flag};
 use super::option::{Setting, choices, options};
-use super::{EndpointConfig, MessageFormat, Resource};
+use super::{EndpointConfig, Resource};
 
 options! {
     /// How messages are dealt out to the partitions of their topics.
@@ -48,11 +48,11 @@ impl EndpointConfig {
     ///
     /// # Errors
     ///
-    /// A prefix should be left out that the keys do not have.
+    /// A prefix should be left out that the keys do not have; what [`formats`](Self::formats) refuses.
     pub fn partitioning(&self, resource: &Resource) -> Result<Partitioning, Error> {
         let options = &self.advanced.partitioning;
         let without_prefix = resource.partition_without_prefix.unwrap_or(options.partition_without_prefix);
-        if without_prefix && self.message_format != MessageFormat::Avro {
+        if without_prefix && !self.formats(resource)?.key_has_schema() {
             let (part, pointer) = match resource.partition_without_prefix {
                 Some(_) => (Part::Resource, "/partition_without_prefix"),
                 None => (Part::Endpoint, "/advanced/partition_without_prefix"),

@@ -54,6 +54,7 @@ fn the_least_configuration_has_the_defaults() {
                 delivery: Delivery::AtLeastOnce,
                 progress_topic: Topic::new("flow_progress").unwrap(),
                 transaction_timeout: Duration::from_secs(900),
+                formats: FormatOptions { key_format: None, value_format: None },
                 partitioning: PartitionOptions {
                     partitioner: Partitioner::Consistent,
                     partition_without_prefix: false,
@@ -73,7 +74,7 @@ fn the_fullest_configuration_is_read() {
         "topic_replication_factor":-1,"advanced":{"stall_timeout":"90s","in_flight_bytes":1048576,
         "in_flight_messages":5000,"producers":4,
         "delivery":"at_least_once","progress_topic":"progress","transaction_timeout":"5m",
-        "partitioner":"murmur2","partition_without_prefix":true,"later":true},"unknown":[1]}"#,
+        "key_format":"string","value_format":"json","partitioner":"murmur2","partition_without_prefix":true,"later":true},"unknown":[1]}"#,
     )
     .unwrap();
     assert_eq!(
@@ -103,6 +104,10 @@ fn the_fullest_configuration_is_read() {
                 delivery: Delivery::AtLeastOnce,
                 progress_topic: Topic::new("progress").unwrap(),
                 transaction_timeout: Duration::from_secs(300),
+                formats: FormatOptions {
+                    key_format: Some(KeyFormat::String),
+                    value_format: Some(ValueFormat::Json),
+                },
                 partitioning: PartitionOptions {
                     partitioner: Partitioner::Murmur2,
                     partition_without_prefix: true,
@@ -527,6 +532,73 @@ fn no_binding_writes_to_the_progress_topic() {
     );
     let twice = accepted(r#"{"advanced":{"progress_topic":"p"}}"#);
     assert_eq!(twice.check_topic(&topic("p")), Ok(()), "nothing is recorded there");
+}
+
+#[test]
+fn keys_and_values_are_written_as_endpoint_and_resource_say() {
+    const REGISTRY: &str = r#""schema_registry":{"endpoint":"http://r"}"#;
+    let config = |members: &str| endpoint(&format!(r#"{{"bootstrap_servers":"b",{members}}}"#));
+    let formats = |members: &str, resource: &str| {
+        let resource = Resource::parse(format!(r#"{{"topic":"t"{resource}}}"#).as_bytes()).unwrap();
+        let formats = config(members).and_then(|config| config.formats(&resource));
+        formats.map(|formats| (formats.key, formats.value)).map_err(|error| error.to_string())
+    };
+    let avro = format!(r#""message_format":"Avro",{REGISTRY}"#);
+    let json = format!(r#""message_format":"JSON",{REGISTRY}"#);
+    let own = |members: &str| format!(r#"{json},"advanced":{{{members}}}"#);
+    assert_eq!(formats(&avro, ""), Ok((KeyFormat::Avro, ValueFormat::Avro)));
+    assert_eq!(formats(&json, ""), Ok((KeyFormat::Json, ValueFormat::Json)));
+    assert_eq!(formats(&own(r#""key_format":"avro""#), ""), Ok((KeyFormat::Avro, ValueFormat::Json)));
+    assert_eq!(formats(&own(r#""value_format":"avro""#), ""), Ok((KeyFormat::Json, ValueFormat::Avro)));
+    assert_eq!(
+        formats(
+            &own(r#""key_format":"avro","value_format":"avro""#),
+            r#","key_format":"string","value_format":"json""#
+        ),
+        Ok((KeyFormat::String, ValueFormat::Json))
+    );
+    assert_eq!(
+        formats(r#""message_format":"Avro","advanced":{"key_format":"string","value_format":"json"}"#, ""),
+        Ok((KeyFormat::String, ValueFormat::Json)),
+        "needs no registry"
+    );
+
+    let missing = "reading the endpoint configuration: /schema_registry is missing; ";
+    let other = "a registry for its schemas: give its endpoint, or choose other formats";
+    for (members, resource, why) in [
+        (
+            r#""message_format":"Avro","advanced":{"key_format":"string"}"#,
+            "",
+            "message_format Avro needs a registry for its schemas: give its endpoint, or choose JSON"
+                .to_owned(),
+        ),
+        (
+            r#""message_format":"JSON","advanced":{"value_format":"avro"}"#,
+            "",
+            format!("advanced.key_format or advanced.value_format needs {other}"),
+        ),
+        (
+            r#""message_format":"JSON""#,
+            r#","key_format":"avro""#,
+            format!("the binding's key_format or value_format needs {other}"),
+        ),
+    ] {
+        assert_eq!(formats(members, resource), Err(format!("{missing}{why}")));
+    }
+
+    let refused = config(r#""message_format":"JSON","advanced":{"partition_without_prefix":true}"#)
+        .unwrap()
+        .partitioning(&Resource::parse(br#"{"topic":"t"}"#).unwrap());
+    assert!(refused.is_err());
+    let refused =
+        config(&format!(r#"{avro},"advanced":{{"partition_without_prefix":true,"key_format":"string"}}"#))
+            .unwrap()
+            .partitioning(&Resource::parse(br#"{"topic":"t"}"#).unwrap());
+    assert!(refused.is_err(), "the key's format counts");
+    config(&own(r#""partition_without_prefix":true,"key_format":"avro""#))
+        .unwrap()
+        .partitioning(&Resource::parse(br#"{"topic":"t"}"#).unwrap())
+        .unwrap();
 }
 
 #[test]

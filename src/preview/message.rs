@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 use super::avro;
 use super::error::Error;
 use super::landed::{Landed, split_schema_id};
+use crate::config::{Formats, KeyFormat, ValueFormat};
 use crate::kafka::Record;
 use crate::registry::{self, Client, SchemaType};
 
@@ -53,6 +54,13 @@ pub(super) enum Decoder<'s> {
     Avro {
         readers: BTreeMap<u32, GenericDatumReader<'s>>,
         subjects: &'s BTreeMap<(String, u32), Option<String>>,
+    },
+    /// Keys and values have formats of their own.
+    Apart {
+        /// By topic.
+        formats: BTreeMap<String, Formats>,
+        /// Decodes those that have schemas.
+        registered: Box<Decoder<'s>>,
     },
 }
 
@@ -109,14 +117,18 @@ fn subject_of(topic: &str, subjects: &[String]) -> Option<String> {
     ours.or_else(other).or(subjects.first()).cloned()
 }
 
-impl Decoder<'_> {
+impl<'s> Decoder<'s> {
     /// Decodes a message.
     pub(super) fn decode(&self, record: Record) -> Result<Message, Error> {
         let Record { topic, partition, offset, timestamp, key, value, headers } = record;
-        let part = |part: &'static str, bytes: &Option<Vec<u8>>| match bytes {
+        let [of_key, of_value] = self.parts(&topic);
+        let part = |part: &'static str, decode: Part<'_, '_>, bytes: &Option<Vec<u8>>| match bytes {
             None => Ok((None, None)),
             Some(bytes) => {
-                let decoded = self.part(&topic, bytes);
+                let decoded = match decode {
+                    Part::Text => text(bytes).map(|json| (json, None)),
+                    Part::By(decoder) => decoder.part(&topic, bytes),
+                };
                 decoded.map(|(json, schema)| (Some(json), schema)).map_err(|reason| Error::Foreign {
                     topic: topic.clone(),
                     partition,
@@ -126,15 +138,34 @@ impl Decoder<'_> {
                 })
             }
         };
-        let (key, key_schema) = part("key", &key)?;
-        let (value, value_schema) = part("value", &value)?;
+        let (key, key_schema) = part("key", of_key, &key)?;
+        let (value, value_schema) = part("value", of_value, &value)?;
         let headers = Headers(headers);
         Ok(Message { topic, partition, offset, timestamp, key, value, headers, key_schema, value_schema })
+    }
+
+    /// What keys and values of a topic are decoded by.
+    fn parts(&self, topic: &str) -> [Part<'_, 's>; 2] {
+        let Self::Apart { formats, registered } = self else { return [Part::By(self), Part::By(self)] };
+        let Some(formats) = formats.get(topic) else {
+            return [Part::By(registered), Part::By(registered)];
+        };
+        let key = match formats.key {
+            KeyFormat::Avro => Part::By(registered),
+            KeyFormat::Json => Part::By(&Decoder::Json),
+            KeyFormat::String => Part::Text,
+        };
+        let value = match formats.value {
+            ValueFormat::Avro => registered,
+            ValueFormat::Json => &Decoder::Json,
+        };
+        [key, Part::By(value)]
     }
 
     fn part(&self, topic: &str, bytes: &[u8]) -> Result<(Box<RawValue>, Option<SchemaName>), String> {
         match self {
             Self::Json => Ok((json(bytes)?, None)),
+            Self::Apart { registered, .. } => registered.part(topic, bytes),
             Self::Avro { readers, subjects } => {
                 let (id, body) = split_schema_id(bytes)
                     .ok_or("not Avro of a registry: it has no magic byte and schema id in front")?;
@@ -149,6 +180,19 @@ impl Decoder<'_> {
             }
         }
     }
+}
+
+/// How a key or a value is decoded.
+enum Part<'d, 's> {
+    By(&'d Decoder<'s>),
+    /// As a text that is shown as a string.
+    Text,
+}
+
+/// A text as a JSON string.
+fn text(bytes: &[u8]) -> Result<Box<RawValue>, String> {
+    let text = str::from_utf8(bytes).map_err(|error| format!("not text: {error}"))?;
+    serde_json::value::to_raw_value(text).map_err(|error| format!("not to be shown: {error}"))
 }
 
 /// JSON text as it is on the wire, on one line.
@@ -253,6 +297,33 @@ mod tests {
             let error =
                 decoder.decode(record(b"\x00\x00\x00\x01\x02\x02", Some(value))).unwrap_err().to_string();
             assert!(error.contains(&format!("the value is {reason};")), "{error}");
+        }
+    }
+
+    #[test]
+    fn each_part_is_decoded_by_its_own_format() {
+        let schema = avro::parse(258, r#""string""#).unwrap();
+        let subjects = BTreeMap::new();
+        let decoder = |key, value| Decoder::Apart {
+            formats: BTreeMap::from([("t".to_owned(), Formats { key, value })]),
+            registered: Box::new(Decoder::Avro {
+                readers: BTreeMap::from([(258, avro::reader(258, &schema).unwrap())]),
+                subjects: &subjects,
+            }),
+        };
+        let framed = b"\x00\x00\x00\x01\x02\x02k";
+        let text = line(&decoder(KeyFormat::String, ValueFormat::Avro), record(b"12\"", Some(framed)));
+        assert!(text.contains(r#""key":"12\"","value":"k","#), "{text}");
+        let text = line(&decoder(KeyFormat::Avro, ValueFormat::Json), record(framed, Some(b"[1]")));
+        assert!(text.contains(r#""key":"k","value":[1],"#), "{text}");
+        let text = line(&decoder(KeyFormat::Json, ValueFormat::Json), record(b"12", None));
+        assert!(text.contains(r#""key":12,"value":null,"#), "{text}");
+        for (decoder, part) in [
+            (decoder(KeyFormat::String, ValueFormat::Json), "the key is not text: "),
+            (decoder(KeyFormat::Json, ValueFormat::Json), "the key is not JSON: "),
+        ] {
+            let error = decoder.decode(record(b"\xff", None)).unwrap_err().to_string();
+            assert!(error.contains(part), "{error}");
         }
     }
 

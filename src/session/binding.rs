@@ -1,12 +1,12 @@
 //! A binding as a session keeps it.
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, bail};
 
-use crate::config::{EndpointConfig, MessageFormat, Partitioning, Resource};
-use crate::encode::{Document, Formats, JsonPlan, KeyFormat, Layout, Plan, Scratch, ValueFormat};
+use crate::config::{EndpointConfig, Formats, KeyFormat, Partitioning, Resource, ValueFormat};
+use crate::encode::{self, Document, JsonPlan, Layout, Plan, Scratch};
 use crate::protocol::messages::flow;
 use crate::registry;
-use crate::schema::{self, BindingSchemas, Projection, Selection, Shape};
+use crate::schema::{self, BindingSchemas, Format, Projection, Selection, Shape, Types, avro};
 
 /// A binding's run-time state: all that a Store of it needs, computed in Open.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ pub struct BindingInfo {
     pub values: Vec<String>,
     /// Name of the field that holds the root document, if it was selected.
     pub document: Option<String>,
-    /// The Avro schemas of key and value; none where messages are JSON.
+    /// The Avro schemas of key and value; none where neither is in Avro.
     pub schemas: Option<BindingSchemas>,
     /// How documents become messages.
     pub plan: Plan,
@@ -63,6 +63,7 @@ pub(super) struct Draft {
     topic: String,
     collection: String,
     selection: flow::FieldSelection,
+    formats: Formats,
     schemas: Option<BindingSchemas>,
     partitioning: Partitioning,
     partition_by: Vec<String>,
@@ -72,6 +73,7 @@ impl Draft {
     /// Reads a binding of the materialization's specification.
     pub(super) fn new(config: &EndpointConfig, binding: &flow::Binding) -> anyhow::Result<Self> {
         let resource = Resource::parse(&binding.resource_config_json)?;
+        let formats = config.formats(&resource)?;
         let partitioning = config.partitioning(&resource)?;
         let Resource { topic, partition_by, .. } = resource;
         config.check_topic(&topic)?;
@@ -81,14 +83,13 @@ impl Draft {
             .field_selection
             .clone()
             .ok_or_else(|| anyhow!("the specification has no field selection"))?;
-        let schemas = match config.message_format {
-            MessageFormat::Json => None,
-            MessageFormat::Avro => Some(schemas(collection, &selection)?),
-        };
+        check_key(formats, collection)?;
+        let schemas = if formats.has_schema() { Some(schemas(collection, &selection)?) } else { None };
         Ok(Self {
             topic: topic.to_string(),
             collection: collection.name.clone(),
             selection,
+            formats,
             schemas,
             partitioning,
             partition_by,
@@ -110,28 +111,42 @@ impl Draft {
         self.partitioning
     }
 
-    /// Subject and schema of the key and of the value, to be registered.
+    /// Subject and schema of the key and of the value, as far as these are in Avro, to be registered.
     pub(super) fn subjects(&self) -> impl Iterator<Item = (String, registry::Schema)> {
-        self.schemas.iter().flat_map(|BindingSchemas { key, value }| [key, value]).map(|schema| {
+        self.avro().into_iter().flatten().map(|schema| {
             let text = schema.canonical();
             (schema::subject(&self.topic, &text), registry::Schema::avro(text))
         })
     }
 
+    /// The schemas of key and value, each if it is in Avro.
+    fn avro(&self) -> [Option<&avro::Schema>; 2] {
+        let schemas = self.schemas.as_ref();
+        [
+            schemas.map(|schemas| &schemas.key).filter(|_| self.formats.key == KeyFormat::Avro),
+            schemas.map(|schemas| &schemas.value).filter(|_| self.formats.value == ValueFormat::Avro),
+        ]
+    }
+
     /// The finished binding; `ids` gives the ids of its [`Self::subjects`], in order.
     pub(super) fn finish(self, mut ids: impl Iterator<Item = u32>) -> anyhow::Result<BindingInfo> {
-        let flow::FieldSelection { keys, values, document, .. } = self.selection;
-        let document = Some(document).filter(|field| !field.is_empty());
-        let layout = Layout { keys: &keys, values: &values, document: document.as_deref() };
+        let flow::FieldSelection { keys, values, document, .. } = &self.selection;
+        let document = Some(document.clone()).filter(|field| !field.is_empty());
+        let layout = Layout { keys, values, document: document.as_deref() };
+        let [key, value] = self.avro();
         let mut id = || ids.next().context("the registry gave fewer ids than schemas");
-        let (key, value) = match &self.schemas {
-            None => (KeyFormat::Json, ValueFormat::Json),
-            Some(BindingSchemas { key, value }) => {
-                (KeyFormat::Avro(key, id()?), ValueFormat::Avro(value, id()?))
-            }
+        let key = match key {
+            Some(schema) => encode::KeyFormat::Avro(schema, id()?),
+            None if self.formats.key == KeyFormat::String => encode::KeyFormat::Text,
+            None => encode::KeyFormat::Json,
         };
-        let formats = Formats { key, value, embeds_document: false, partition_by: &self.partition_by };
-        let plan = Plan::new(&layout, &formats)?;
+        let value = match value {
+            Some(schema) => encode::ValueFormat::Avro(schema, id()?),
+            None => encode::ValueFormat::Json,
+        };
+        let partition_by = &self.partition_by;
+        let plan = Plan::new(&layout, &encode::Formats { key, value, embeds_document: false, partition_by })?;
+        let flow::FieldSelection { keys, values, .. } = self.selection;
         Ok(BindingInfo {
             topic: self.topic,
             collection: self.collection,
@@ -155,6 +170,39 @@ pub(super) fn shape(collection: &flow::CollectionSpec) -> anyhow::Result<Shape> 
     Shape::infer(&schema).with_context(|| format!("the schema of collection {}", collection.name))
 }
 
+/// Refuses keys that their format cannot write: one of text must be a single scalar, of a type that tells `1` and `"1"`
+/// apart.
+pub(super) fn check_key(formats: Formats, collection: &flow::CollectionSpec) -> anyhow::Result<()> {
+    if formats.key != KeyFormat::String {
+        return Ok(());
+    }
+    let [pointer] = &collection.key[..] else {
+        bail!(
+            "key_format string writes a single key field, and collection {} has {} ({}); choose json or avro",
+            collection.name,
+            collection.key.len(),
+            collection.key.join(", ")
+        );
+    };
+    let shape = shape(collection)?;
+    let (part, _) = shape.locate(pointer);
+    let is_scalar = [Types::STRING, Types::INTEGER, Types::FRACTIONAL, Types::NUMBER, Types::BOOLEAN]
+        .contains(&part.types);
+    // Such a text stands for the number.
+    let is_number = matches!(part.string.format, Some(Format::Integer | Format::Number))
+        && (Types::STRING | Types::NUMBER).contains(part.types);
+    if is_scalar || is_number {
+        return Ok(());
+    }
+    let types: Vec<_> = part.types.iter().collect();
+    bail!(
+        "key_format string writes a key of one type, string, integer, number or boolean, and {pointer} of collection {} \
+         may be {}; choose json or avro",
+        collection.name,
+        types.join(", ")
+    )
+}
+
 fn schemas(
     collection: &flow::CollectionSpec,
     selection: &flow::FieldSelection,
@@ -176,5 +224,54 @@ fn projection(projection: &flow::Projection) -> Projection<'_> {
         pointer: &projection.ptr,
         types: inference.map_or(&[], |inference| &inference.types[..]),
         must_exist: inference.is_some_and(|inference| inference.exists() == flow::Exists::Must),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn check(keys: &[&str], schema: &serde_json::Value) -> Result<(), String> {
+        let collection = flow::CollectionSpec {
+            name: "acme/c".to_owned(),
+            key: keys.iter().map(|key| (*key).to_owned()).collect(),
+            write_schema_json: schema.to_string().into(),
+            ..Default::default()
+        };
+        let of = |key| check_key(Formats { key, value: ValueFormat::Json }, &collection);
+        assert!(of(KeyFormat::Json).is_ok() && of(KeyFormat::Avro).is_ok());
+        of(KeyFormat::String).map_err(|error| error.to_string())
+    }
+
+    fn of_type(types: &serde_json::Value, format: &str) -> Result<(), String> {
+        let id = json!({"type": types, "format": format});
+        check(&["/id"], &json!({"type": "object", "required": ["id"], "properties": {"id": id}}))
+    }
+
+    #[test]
+    fn a_key_of_text_is_one_scalar_of_one_type() {
+        for types in ["string", "integer", "number", "boolean"] {
+            assert_eq!(of_type(&json!(types), "date"), Ok(()));
+        }
+        assert_eq!(of_type(&json!(["string", "integer"]), "integer"), Ok(()));
+        for (types, named) in [
+            (json!(["string", "integer"]), "integer, string"),
+            (json!(["string", "null"]), "null, string"),
+            (json!("object"), "object"),
+        ] {
+            assert_eq!(
+                of_type(&types, "date"),
+                Err(format!(
+                    "key_format string writes a key of one type, string, integer, number or boolean, and /id of collection \
+                     acme/c may be {named}; choose json or avro"
+                ))
+            );
+        }
+        assert_eq!(
+            check(&["/a", "/b"], &json!({})).unwrap_err(),
+            "key_format string writes a single key field, and collection acme/c has 2 (/a, /b); choose json or avro"
+        );
     }
 }

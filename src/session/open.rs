@@ -84,7 +84,7 @@ pub(super) fn open(
 }
 
 /// Subjects and schemas that Open registers, in the order of the bindings; of each its key's, then
-/// its value's. There are none where messages are JSON.
+/// its value's, each if it has a schema.
 pub(crate) fn subjects(spec: &flow::MaterializationSpec) -> anyhow::Result<Vec<(String, registry::Schema)>> {
     let config = EndpointConfig::parse(&spec.config_json)?;
     Ok(drafts(&config, spec)?.iter().flat_map(Draft::subjects).collect())

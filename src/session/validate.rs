@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, anyhow};
 use tokio::runtime::Handle;
 
-use crate::config::{EndpointConfig, MessageFormat, Resource};
+use crate::config::{EndpointConfig, Resource};
 use crate::kafka;
 use crate::protocol::messages::response::{
     Constraint, ConstraintType, ProjectionConstraint, Validated, ValidatedBinding,
@@ -46,10 +46,12 @@ fn validate_binding(
 ) -> anyhow::Result<ValidatedBinding> {
     let resource = Resource::parse(&binding.resource_config_json)?;
     config.check_topic(&resource.topic)?;
+    let formats = config.formats(&resource)?;
     config.partitioning(&resource)?;
     let collection = binding.collection.as_ref().ok_or_else(|| anyhow!("the request names no collection"))?;
     partition_by_key(&resource.partition_by, collection)?;
-    if config.message_format == MessageFormat::Avro {
+    binding::check_key(formats, collection)?;
+    if formats.has_schema() {
         // A schema that cannot be mapped is better told now than when the task starts.
         binding::shape(collection)?;
     }

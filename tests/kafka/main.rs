@@ -17,6 +17,7 @@ mod check;
 mod end_to_end;
 mod endpoint;
 mod failures;
+mod formats;
 mod landed;
 mod logins;
 mod partitions;

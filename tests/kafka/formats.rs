@@ -1,0 +1,90 @@
+//! Keys and values of formats of their own.
+
+use std::collections::BTreeMap;
+
+use apache_avro::types::Value as Avro;
+use materialize_kafka::kafka::Record;
+use serde_json::{Value, json};
+
+use crate::avro::{self, Schemas};
+use crate::broker::{assert_kcat_reads, unique};
+use crate::common::brokers::read;
+use crate::common::runtime::{self, stores};
+use crate::common::services;
+use crate::endpoint::{Endpoint, assert_says, specification, transaction};
+
+#[test]
+fn keys_are_text_beside_values_in_avro() {
+    let (Some(kafka), Some(registry)) = (services::kafka(), services::registry()) else { return };
+    let endpoint =
+        Endpoint::avro(&kafka.plaintext, &registry).set("advanced", json!({"key_format": "string"}));
+    let schemas = Schemas::of(&registry);
+    let topic = unique("string-avro");
+    let records = land(&endpoint, &topic, &json!({}));
+    assert_kcat_reads(&kafka.plaintext, &topic, &records);
+    assert_eq!(schemas.of_topic(&topic).len(), 1, "the value's alone");
+    for (record, id) in records.iter().zip(IDS) {
+        assert_eq!(record.key.as_deref(), Some(id.to_string().as_bytes()));
+        let Some(value) = &record.value else { continue };
+        let fields = avro::fields(schemas.decode(value).1);
+        assert_eq!(fields["id"], Avro::Long(id));
+    }
+    assert_eq!(records.iter().filter(|record| record.value.is_none()).count(), 1);
+}
+
+#[test]
+fn keys_are_in_avro_beside_values_in_json() {
+    let (Some(kafka), Some(registry)) = (services::kafka(), services::registry()) else { return };
+    // The resource wins over the endpoint.
+    let endpoint = Endpoint::avro(&kafka.plaintext, &registry)
+        .set("advanced", json!({"key_format": "string", "value_format": "avro"}));
+    let schemas = Schemas::of(&registry);
+    let topic = unique("avro-json");
+    let records = land(&endpoint, &topic, &json!({"key_format": "avro", "value_format": "json"}));
+    assert_eq!(schemas.of_topic(&topic).len(), 1, "the key's alone");
+    for (record, id) in records.iter().zip(IDS) {
+        let (_, key) = schemas.decode(record.key.as_deref().unwrap());
+        assert_eq!(avro::key(key), [Avro::Long(id)]);
+        let Some(value) = &record.value else { continue };
+        let value: Value = serde_json::from_slice(value).unwrap();
+        assert_eq!(value["id"], id);
+    }
+}
+
+#[test]
+fn a_key_that_is_no_text_is_refused_in_validate() {
+    let Some(kafka) = services::kafka() else { return };
+    let mut specification: Value = serde_json::from_str(&specification(&["unused"])).unwrap();
+    specification["collections"]["acme/0"]["key"] = json!(["/id", "/text"]);
+    let endpoint = Endpoint::json(&kafka.plaintext).set("advanced", json!({"key_format": "string"}));
+    let task = runtime::task(&specification.to_string(), &endpoint.config);
+    assert_says(
+        &endpoint.ask(task.validate()).failure(),
+        &[
+            "binding 0",
+            "key_format string writes a single key field, and collection acme/0 has 2 (/id, /text)",
+        ],
+    );
+}
+
+const IDS: [i64; 4] = [-7, 0, 12, 9_007_199_254_740_993];
+
+/// Publishes a document for each of the ids, the third one as a deletion; gives the messages in the order of the ids.
+fn land(endpoint: &Endpoint, topic: &str, resource: &Value) -> Vec<Record> {
+    let mut specification: Value = serde_json::from_str(&specification(&[topic])).unwrap();
+    let all = &mut specification["materializations"]["acme/task"]["bindings"][0]["resource"];
+    all.as_object_mut().unwrap().extend(resource.as_object().unwrap().clone());
+    let endpoint = endpoint.clone().set("topic_partitions", json!(1));
+    let task = endpoint.task(&specification.to_string());
+    endpoint.apply(&task);
+    let documents: Vec<Value> = IDS
+        .iter()
+        .enumerate()
+        .map(|(n, id)| json!({"id": id, "text": "t", "_meta": {"op": if n == 2 { "d" } else { "c" }}}))
+        .collect();
+    // One at a time, for their order.
+    let fixture: String = documents.iter().map(|document| transaction([(0, document)])).collect();
+    endpoint.run(&task, &stores(&task, &fixture));
+    let records: BTreeMap<_, _> = read(&endpoint.config, &[topic], IDS.len());
+    records[topic].clone()
+}
