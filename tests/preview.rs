@@ -623,3 +623,42 @@ fn keys_and_values_of_different_formats_are_shown() {
         assert_eq!(named, schemas, "{message}");
     }
 }
+
+#[test]
+fn deletions_that_are_ignored_are_not_waited_for() {
+    let config =
+        json!({"bootstrap_servers": "b", "message_format": "JSON", "advanced": {"deletions": "ignore"}});
+    let specification = things(&config).replace(
+        r#""properties":{"#,
+        r#""properties":{"_meta":{"type":"object","properties":{"op":{"enum":["c","d"]}},"required":["op"]},"#,
+    );
+    let specification = specification.replace(r#""required":["id"]"#, r#""required":["id","_meta"]"#);
+    let line = |id: u32, op: &str| json!(["acme/things", {"id": id, "_meta": {"op": op}}]).to_string();
+    let fixture = [line(1, "c"), line(2, "d"), json!({"commit": true}).to_string()].join("\n");
+    let case = Case::new(&specification, &fixture);
+    let keys = |messages: &[Value]| messages.iter().map(|m| m["key"].clone()).collect::<Vec<_>>();
+    assert_eq!(keys(&case.run(&["--output", "jsonl"]).messages()), [json!({"id": 1})]);
+
+    let source = case.path("flow.yaml");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_materialize-kafka"));
+    command
+        .args([
+            "preview",
+            "--generate",
+            "2000",
+            "--transaction-size",
+            "200",
+            "--updates",
+            "50",
+            "--read-back",
+            "--output",
+            "jsonl",
+            "--source",
+        ])
+        .arg(source);
+    command.env_remove("LOG_LEVEL").env_remove("FLOW_RUNTIME_CODEC");
+    let generated = run(command);
+    assert_eq!(generated.status, Some(0), "{}", generated.stderr);
+    let messages = generated.stdout.lines().filter(|line| line.contains(r#""topic""#)).count();
+    assert!((1500..2000).contains(&messages), "{messages} messages of 2000 documents");
+}

@@ -38,14 +38,28 @@ choices! {
     }
 }
 
+choices! {
+    /// What is published of a document that is deleted.
+    pub enum Deletions {
+        /// The key without a value, by which compaction removes the messages of the key.
+        Tombstone = "tombstone",
+        /// The whole message; its field _meta/op, which is selected then, is d. Compaction keeps it.
+        Document = "document",
+        /// Nothing: what was published of the document before stays.
+        Ignore = "ignore",
+    }
+}
+
 options! {
     /// How keys and values are written, each for itself.
-    #[derive(Clone, Debug, Default, PartialEq, Eq)]
+    #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct FormatOptions {
         /// How keys are written; without it as message_format says.
         pub key_format: Option<KeyFormat> = "Key format", choice();
         /// How values are written; without it as message_format says.
         pub value_format: Option<ValueFormat> = "Value format", choice();
+        /// What is published of a document that is deleted (its _meta/op is d).
+        pub deletions: Deletions = "Deletions", choice().or("tombstone");
     }
 }
 
@@ -73,6 +87,12 @@ impl Formats {
 }
 
 impl EndpointConfig {
+    /// What is published of a binding's documents that are deleted, as endpoint and resource say together.
+    #[must_use]
+    pub fn deletions(&self, resource: &Resource) -> Deletions {
+        resource.deletions.unwrap_or(self.advanced.formats.deletions)
+    }
+
     /// How the messages of a binding are written, as endpoint and resource say together.
     ///
     /// # Errors
@@ -97,7 +117,7 @@ impl EndpointConfig {
 
     /// How messages are written of which the resource says nothing.
     fn own_formats(&self) -> Formats {
-        let FormatOptions { key_format, value_format } = self.advanced.formats;
+        let FormatOptions { key_format, value_format, .. } = self.advanced.formats;
         let (key, value) = match self.message_format {
             MessageFormat::Avro => (KeyFormat::Avro, ValueFormat::Avro),
             MessageFormat::Json => (KeyFormat::Json, ValueFormat::Json),
@@ -111,7 +131,7 @@ pub(super) fn has_registry(config: &EndpointConfig, root: &Members<'_>) -> Resul
     if config.schema_registry.is_some() || !config.own_formats().has_schema() {
         return Ok(());
     }
-    let FormatOptions { key_format, value_format } = config.advanced.formats;
+    let FormatOptions { key_format, value_format, .. } = config.advanced.formats;
     let is_by_message_format =
         config.message_format == MessageFormat::Avro && (key_format.is_none() || value_format.is_none());
     Err(root.missing(

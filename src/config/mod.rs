@@ -60,7 +60,9 @@ use self::option::{Group, options};
 pub use self::advanced::{Advanced, Delivery};
 pub use self::credentials::{Credentials, SaslMechanism};
 pub use self::error::{Error, Part};
-pub use self::format::{Compression, FormatOptions, Formats, KeyFormat, MessageFormat, ValueFormat};
+pub use self::format::{
+    Compression, Deletions, FormatOptions, Formats, KeyFormat, MessageFormat, ValueFormat,
+};
 pub use self::partitioning::{PartitionOptions, Partitioner, Partitioning};
 pub use self::registry::SchemaRegistry;
 pub use self::secret::Secret;
@@ -164,6 +166,8 @@ options! {
         pub key_format: Option<KeyFormat> = "Key format", choice().instead_of("advanced.key_format");
         /// How values are written.
         pub value_format: Option<ValueFormat> = "Value format", choice().instead_of("advanced.value_format");
+        /// What is published of a document that is deleted.
+        pub deletions: Option<Deletions> = "Deletions", choice().instead_of("advanced.deletions");
         /// How a message's partition is computed from its key.
         pub partitioner: Option<Partitioner> = "Partitioner", partitioning::partitioner()
             .instead_of("advanced.partitioner");

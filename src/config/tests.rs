@@ -54,7 +54,11 @@ fn the_least_configuration_has_the_defaults() {
                 delivery: Delivery::AtLeastOnce,
                 progress_topic: Topic::new("flow_progress").unwrap(),
                 transaction_timeout: Duration::from_secs(900),
-                formats: FormatOptions { key_format: None, value_format: None },
+                formats: FormatOptions {
+                    key_format: None,
+                    value_format: None,
+                    deletions: Deletions::Tombstone,
+                },
                 partitioning: PartitionOptions {
                     partitioner: Partitioner::Consistent,
                     partition_without_prefix: false,
@@ -74,7 +78,7 @@ fn the_fullest_configuration_is_read() {
         "topic_replication_factor":-1,"advanced":{"stall_timeout":"90s","in_flight_bytes":1048576,
         "in_flight_messages":5000,"producers":4,
         "delivery":"at_least_once","progress_topic":"progress","transaction_timeout":"5m",
-        "key_format":"string","value_format":"json","partitioner":"murmur2","partition_without_prefix":true,"later":true},"unknown":[1]}"#,
+        "key_format":"string","value_format":"json","deletions":"ignore","partitioner":"murmur2","partition_without_prefix":true,"later":true},"unknown":[1]}"#,
     )
     .unwrap();
     assert_eq!(
@@ -107,6 +111,7 @@ fn the_fullest_configuration_is_read() {
                 formats: FormatOptions {
                     key_format: Some(KeyFormat::String),
                     value_format: Some(ValueFormat::Json),
+                    deletions: Deletions::Ignore,
                 },
                 partitioning: PartitionOptions {
                     partitioner: Partitioner::Murmur2,
@@ -599,6 +604,16 @@ fn keys_and_values_are_written_as_endpoint_and_resource_say() {
         .unwrap()
         .partitioning(&Resource::parse(br#"{"topic":"t"}"#).unwrap())
         .unwrap();
+}
+
+#[test]
+fn deletions_are_published_as_endpoint_and_resource_say() {
+    let resource =
+        |members: &str| Resource::parse(format!(r#"{{"topic":"t"{members}}}"#).as_bytes()).unwrap();
+    let ignoring = accepted(r#"{"advanced":{"deletions":"ignore"}}"#);
+    assert_eq!(accepted("{}").deletions(&resource("")), Deletions::Tombstone);
+    assert_eq!(ignoring.deletions(&resource("")), Deletions::Ignore);
+    assert_eq!(ignoring.deletions(&resource(r#","deletions":"document""#)), Deletions::Document);
 }
 
 #[test]

@@ -50,7 +50,7 @@ use self::servers::Servers;
 use self::sessions::Documents;
 use self::task::source::Source;
 use self::task::{BuiltTask, Fixture, Task, TaskBinding};
-use crate::config::{EndpointConfig, Formats, Resource};
+use crate::config::{Deletions, EndpointConfig, Formats, Resource};
 use crate::protocol::Codec;
 use crate::protocol::messages::flow;
 use crate::registry::Client;
@@ -213,6 +213,7 @@ fn preview(args: &Args) -> Result<(), Error> {
         sessions: &args.sessions,
         limit: args.limit.filter(|_| order.is_none()),
         counters: &counters,
+        ignores: &ignoring(&servers.endpoint, &task.spec)?,
         reader: reader.as_mut(),
     };
     let mut load = sessions::run(plan, documents)?;
@@ -221,17 +222,29 @@ fn preview(args: &Args) -> Result<(), Error> {
         load.message_bytes = committed.load(Ordering::Relaxed);
     }
     if let Some(reader) = reader {
-        let stores = reader.written();
+        let written = reader.written();
         let landed = reader.finish()?;
         drop(progress);
         let messages = landed.messages();
         print(args, &servers, landed, formats_of(&servers.endpoint, &task.spec)?, start, &runtime)?;
         // Real brokers may have messages of others.
-        if servers.are_embedded() && messages != stores {
-            return Err(Error::Count { messages, stores });
+        if servers.are_embedded() && messages != written {
+            return Err(Error::Count { messages, stores: written });
         }
     }
     if order.is_some() { print_load(args, &load) } else { Ok(()) }
+}
+
+/// For each binding, whether nothing is published of a deletion.
+fn ignoring(config: &EndpointConfig, spec: &flow::MaterializationSpec) -> Result<Vec<bool>, Error> {
+    let of_binding = |binding: &flow::Binding| {
+        let resource = Resource::parse(&binding.resource_config_json).map_err(|source| Error::Config {
+            place: format!("the binding of topic {:?}", binding.resource_path.join(".")),
+            source,
+        })?;
+        Ok(config.deletions(&resource) == Deletions::Ignore)
+    };
+    spec.bindings.iter().map(of_binding).collect()
 }
 
 /// How the messages of each topic are written.

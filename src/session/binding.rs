@@ -2,8 +2,8 @@
 
 use anyhow::{Context, anyhow, bail};
 
-use crate::config::{EndpointConfig, Formats, KeyFormat, Partitioning, Resource, ValueFormat};
-use crate::encode::{self, Document, JsonPlan, Layout, Plan, Scratch};
+use crate::config::{Deletions, EndpointConfig, Formats, KeyFormat, Partitioning, Resource, ValueFormat};
+use crate::encode::{self, Document, Fields, JsonPlan, Layout, Plan, Scratch};
 use crate::protocol::messages::flow;
 use crate::registry;
 use crate::schema::{self, BindingSchemas, Format, Projection, Selection, Shape, Types, avro};
@@ -25,12 +25,29 @@ pub struct BindingInfo {
     pub schemas: Option<BindingSchemas>,
     /// How documents become messages.
     pub plan: Plan,
+    /// What becomes of those that are deleted.
+    pub deletions: Deletions,
 }
 
 impl BindingInfo {
     /// What an error says of the binding: its collection and topic.
     pub fn describe(&self) -> String {
         format!("collection {}, topic {:?}", self.collection, self.topic)
+    }
+
+    /// What the Store of a deletion becomes; none where nothing is published.
+    pub fn deletion<'a>(&self, document: Document<'a>) -> Option<Document<'a>> {
+        let is_empty = |fields| matches!(fields, Fields::Packed([]) | Fields::Json([]));
+        match self.deletions {
+            Deletions::Tombstone => Some(document),
+            Deletions::Ignore => None,
+            Deletions::Document => {
+                // A runtime may send the key alone. Of such a deletion there is nothing else to tell.
+                let has_values = self.values.is_empty() || !is_empty(document.values);
+                let has_document = self.document.is_none() || !document.doc.is_empty();
+                Some(Document { delete: !(has_values && has_document), ..document })
+            }
+        }
     }
 
     /// A document's key as JSON for an error's text, shortened: `key {"id":7}`.
@@ -64,6 +81,7 @@ pub(super) struct Draft {
     collection: String,
     selection: flow::FieldSelection,
     formats: Formats,
+    deletions: Deletions,
     schemas: Option<BindingSchemas>,
     partitioning: Partitioning,
     partition_by: Vec<String>,
@@ -74,6 +92,7 @@ impl Draft {
     pub(super) fn new(config: &EndpointConfig, binding: &flow::Binding) -> anyhow::Result<Self> {
         let resource = Resource::parse(&binding.resource_config_json)?;
         let formats = config.formats(&resource)?;
+        let deletions = config.deletions(&resource);
         let partitioning = config.partitioning(&resource)?;
         let Resource { topic, partition_by, .. } = resource;
         config.check_topic(&topic)?;
@@ -90,6 +109,7 @@ impl Draft {
             collection: collection.name.clone(),
             selection,
             formats,
+            deletions,
             schemas,
             partitioning,
             partition_by,
@@ -155,6 +175,7 @@ impl Draft {
             document,
             schemas: self.schemas,
             plan,
+            deletions: self.deletions,
         })
     }
 }

@@ -3,10 +3,10 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, bail};
 use tokio::runtime::Handle;
 
-use crate::config::{EndpointConfig, Resource};
+use crate::config::{Deletions, EndpointConfig, Resource};
 use crate::kafka;
 use crate::protocol::messages::response::{
     Constraint, ConstraintType, ProjectionConstraint, Validated, ValidatedBinding,
@@ -56,10 +56,29 @@ fn validate_binding(
         binding::shape(collection)?;
     }
     let selected = last.map_or_else(HashSet::new, |last| selected_before(last, resource.topic.as_str()));
+    let shows_deletions = config.deletions(&resource) == Deletions::Document;
+    if shows_deletions && !collection.projections.iter().any(|projection| projection.ptr == OPERATION) {
+        bail!(
+            "deletions are published as documents, and collection {} has no field of {OPERATION} that would show them: add it to \
+             the collection's schema, or choose tombstone or ignore for deletions",
+            collection.name
+        );
+    }
     let constraints: Vec<_> = collection
         .projections
         .iter()
-        .map(|projection| (projection.field.clone(), constraint(projection, &selected)))
+        .map(|projection| {
+            let constraint = match shows_deletions && projection.ptr == OPERATION {
+                true => Constraint {
+                    r#type: ConstraintType::LocationRequired.into(),
+                    reason: "Deletions are published as documents, which this location tells from others"
+                        .to_owned(),
+                    ..Default::default()
+                },
+                false => constraint(projection, &selected),
+            };
+            (projection.field.clone(), constraint)
+        })
         .collect();
     Ok(ValidatedBinding {
         constraints: constraints.iter().cloned().collect(),
@@ -73,6 +92,9 @@ fn validate_binding(
         ..Default::default()
     })
 }
+
+/// Where documents say that they are deleted.
+const OPERATION: &str = "/_meta/op";
 
 /// Refuses to choose partitions by a field that is not in the key.
 fn partition_by_key(fields: &[String], collection: &flow::CollectionSpec) -> anyhow::Result<()> {

@@ -67,6 +67,51 @@ fn a_key_that_is_no_text_is_refused_in_validate() {
     );
 }
 
+#[test]
+fn deletions_are_tombstones_documents_or_nothing() {
+    let (Some(kafka), Some(registry)) = (services::kafka(), services::registry()) else { return };
+    let json = Endpoint::json(&kafka.plaintext).set("advanced", json!({"delivery": "exactly_once"}));
+    let avro = Endpoint::avro(&kafka.plaintext, &registry).set("advanced", json!({"deletions": "ignore"}));
+    let schemas = Schemas::of(&registry);
+
+    let messages = land(&json, &unique("tombstone"), &json!({}));
+    let deleted: Vec<bool> = messages.iter().map(|message| message.value.is_none()).collect();
+    assert_eq!(deleted, [false, false, true, false]);
+
+    let messages = land(&json, &unique("document"), &json!({"deletions": "document"}));
+    let operations: Vec<Value> = messages
+        .iter()
+        .map(|message| serde_json::from_slice::<Value>(message.value.as_deref().unwrap()).unwrap())
+        .map(|value| json!([value["id"], value["_meta/op"]]))
+        .collect();
+    assert_eq!(
+        operations,
+        [json!([IDS[0], "c"]), json!([IDS[1], "c"]), json!([IDS[2], "d"]), json!([IDS[3], "c"])]
+    );
+    let messages = land(&avro, &unique("document-avro"), &json!({"deletions": "document"}));
+    let fields = avro::fields(schemas.decode(messages[2].value.as_deref().unwrap()).1);
+    assert_eq!(fields["id"], Avro::Long(IDS[2]));
+
+    for endpoint in [json.set("advanced", json!({"delivery": "exactly_once", "deletions": "ignore"})), avro] {
+        let messages = land(&endpoint, &unique("ignore"), &json!({}));
+        assert_eq!(messages.len(), 3);
+        assert!(messages.iter().all(|message| message.value.is_some()));
+    }
+}
+
+#[test]
+fn deletions_that_nothing_would_show_are_refused_in_validate() {
+    let Some(kafka) = services::kafka() else { return };
+    let mut specification: Value = serde_json::from_str(&specification(&["unused"])).unwrap();
+    specification["collections"]["acme/0"]["schema"]["properties"].as_object_mut().unwrap().remove("_meta");
+    let endpoint = Endpoint::json(&kafka.plaintext).set("advanced", json!({"deletions": "document"}));
+    let task = runtime::task(&specification.to_string(), &endpoint.config);
+    assert_says(
+        &endpoint.ask(task.validate()).failure(),
+        &["binding 0", "collection acme/0 has no field of /_meta/op", "choose tombstone or ignore"],
+    );
+}
+
 const IDS: [i64; 4] = [-7, 0, 12, 9_007_199_254_740_993];
 
 /// Publishes a document for each of the ids, the third one as a deletion; gives the messages in the order of the ids.
@@ -85,6 +130,7 @@ fn land(endpoint: &Endpoint, topic: &str, resource: &Value) -> Vec<Record> {
     // One at a time, for their order.
     let fixture: String = documents.iter().map(|document| transaction([(0, document)])).collect();
     endpoint.run(&task, &stores(&task, &fixture));
-    let records: BTreeMap<_, _> = read(&endpoint.config, &[topic], IDS.len());
+    let ignores = endpoint.config["advanced"]["deletions"] == "ignore" && resource.get("deletions").is_none();
+    let records: BTreeMap<_, _> = read(&endpoint.config, &[topic], IDS.len() - usize::from(ignores));
     records[topic].clone()
 }
