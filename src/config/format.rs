@@ -23,6 +23,8 @@ choices! {
         Avro = "avro",
         /// Objects of the key fields.
         Json = "json",
+        /// Objects of the key fields, in Confluent's wire format, with JSON schemas in a registry.
+        JsonSchema = "json_schema",
         /// The key's only field as text: strings as they are, numbers and booleans as in JSON.
         String = "string",
     }
@@ -35,6 +37,8 @@ choices! {
         Avro = "avro",
         /// Objects of the selected fields.
         Json = "json",
+        /// Objects of the selected fields, in Confluent's wire format, with JSON schemas in a registry.
+        JsonSchema = "json_schema",
     }
 }
 
@@ -76,13 +80,25 @@ impl Formats {
     /// Whether keys have the id of a schema in front.
     #[must_use]
     pub fn key_has_schema(&self) -> bool {
-        self.key == KeyFormat::Avro
+        matches!(self.key, KeyFormat::Avro | KeyFormat::JsonSchema)
+    }
+
+    /// Whether keys or values are in Avro.
+    #[must_use]
+    pub fn has_avro(&self) -> bool {
+        self.key == KeyFormat::Avro || self.value == ValueFormat::Avro
+    }
+
+    /// Whether keys or values have a JSON schema.
+    #[must_use]
+    pub fn has_json_schema(&self) -> bool {
+        self.key == KeyFormat::JsonSchema || self.value == ValueFormat::JsonSchema
     }
 
     /// Whether a schema of keys or values is registered.
     #[must_use]
     pub fn has_schema(&self) -> bool {
-        self.key_has_schema() || self.value == ValueFormat::Avro
+        self.has_avro() || self.has_json_schema()
     }
 }
 

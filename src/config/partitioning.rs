@@ -61,7 +61,7 @@ impl EndpointConfig {
                 part,
                 pointer: pointer.to_owned(),
                 value: "true".to_owned(),
-                reason: "these keys have no schema id in front, as they are not in Avro: leave it out"
+                reason: "these keys have no schema id in front, as their format is neither avro nor json_schema: leave it out"
                     .to_owned(),
             });
         }

@@ -563,6 +563,10 @@ fn keys_and_values_are_written_as_endpoint_and_resource_say() {
         Ok((KeyFormat::String, ValueFormat::Json))
     );
     assert_eq!(
+        formats(&json, r#","key_format":"json_schema","value_format":"json_schema""#),
+        Ok((KeyFormat::JsonSchema, ValueFormat::JsonSchema))
+    );
+    assert_eq!(
         formats(r#""message_format":"Avro","advanced":{"key_format":"string","value_format":"json"}"#, ""),
         Ok((KeyFormat::String, ValueFormat::Json)),
         "needs no registry"
@@ -576,6 +580,11 @@ fn keys_and_values_are_written_as_endpoint_and_resource_say() {
             "",
             "message_format Avro needs a registry for its schemas: give its endpoint, or choose JSON"
                 .to_owned(),
+        ),
+        (
+            r#""message_format":"JSON","advanced":{"value_format":"json_schema"}"#,
+            "",
+            format!("advanced.key_format or advanced.value_format needs {other}"),
         ),
         (
             r#""message_format":"JSON","advanced":{"value_format":"avro"}"#,
@@ -639,7 +648,7 @@ fn partitions_are_computed_as_endpoint_and_resource_say() {
     let own = r#","partitioner":"murmur2","partition_without_prefix":true"#;
     assert_eq!(partitioning(&avro("{}"), own), Ok((Partitioner::Murmur2, true)));
 
-    let why = "_without_prefix is \"true\": these keys have no schema id in front, as they are not in Avro: leave it out";
+    let why = "_without_prefix is \"true\": these keys have no schema id in front, as their format is neither avro nor json_schema: leave it out";
     assert_eq!(
         partitioning(&accepted(r#"{"advanced":{"partition_without_prefix":true}}"#), "").unwrap_err(),
         format!("reading the endpoint configuration: /advanced/partition{why}")

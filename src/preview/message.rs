@@ -1,7 +1,7 @@
 //! A message as it is printed: key and value as JSON, whatever they are on the wire.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use apache_avro::Schema;
 use apache_avro::reader::datum::GenericDatumReader;
@@ -50,9 +50,11 @@ struct Headers(Vec<(String, Option<Vec<u8>>)>);
 pub(super) enum Decoder<'s> {
     /// Messages are JSON.
     Json,
-    /// Messages are Avro, by the schemas that the registry has.
-    Avro {
+    /// Messages are of the schemas that the registry has: Avro, or JSON behind the schema's id.
+    Registered {
         readers: BTreeMap<u32, GenericDatumReader<'s>>,
+        /// The ids of JSON schemas.
+        json: &'s BTreeSet<u32>,
         subjects: &'s BTreeMap<(String, u32), Option<String>>,
     },
     /// Keys and values have formats of their own.
@@ -68,6 +70,8 @@ pub(super) enum Decoder<'s> {
 #[derive(Default)]
 pub(super) struct Schemas {
     by_id: BTreeMap<u32, Schema>,
+    /// The ids of those that are JSON schemas.
+    json: BTreeSet<u32>,
     /// By topic and id.
     subjects: BTreeMap<(String, u32), Option<String>>,
 }
@@ -79,14 +83,17 @@ impl Schemas {
         let mut known: BTreeMap<u32, Vec<String>> = BTreeMap::new();
         for (topic, id) in landed.schemas() {
             if !known.contains_key(id) {
-                let text = match registry.schema(*id).await {
-                    Ok(registry::Schema { schema_type: SchemaType::Avro, text }) => text,
-                    Ok(_) => continue,
+                match registry.schema(*id).await {
+                    Ok(registry::Schema { schema_type: SchemaType::Avro, text }) => {
+                        schemas.by_id.insert(*id, avro::parse(*id, &text)?);
+                    }
+                    Ok(registry::Schema { schema_type: SchemaType::Json, .. }) => {
+                        schemas.json.insert(*id);
+                    }
                     // Foreign messages may begin with anything. Whoever needs the schema says so.
                     Err(registry::Error::Refused { status: 404, .. }) => continue,
                     Err(error) => return Err(error.into()),
-                };
-                schemas.by_id.insert(*id, avro::parse(*id, &text)?);
+                }
                 // Not every registry can tell; then messages have ids alone.
                 let subjects = registry.subjects(*id).await.unwrap_or_else(|error| {
                     tracing::warn!(%error, id, "the subjects of a schema remain unknown");
@@ -103,7 +110,11 @@ impl Schemas {
     /// A decoder of messages with these schemas.
     pub(super) fn decoder(&self) -> Result<Decoder<'_>, Error> {
         let readers = self.by_id.iter().map(|(id, schema)| Ok((*id, avro::reader(*id, schema)?)));
-        Ok(Decoder::Avro { readers: readers.collect::<Result<_, Error>>()?, subjects: &self.subjects })
+        Ok(Decoder::Registered {
+            readers: readers.collect::<Result<_, Error>>()?,
+            json: &self.json,
+            subjects: &self.subjects,
+        })
     }
 }
 
@@ -151,12 +162,12 @@ impl<'s> Decoder<'s> {
             return [Part::By(registered), Part::By(registered)];
         };
         let key = match formats.key {
-            KeyFormat::Avro => Part::By(registered),
+            KeyFormat::Avro | KeyFormat::JsonSchema => Part::By(registered),
             KeyFormat::Json => Part::By(&Decoder::Json),
             KeyFormat::String => Part::Text,
         };
         let value = match formats.value {
-            ValueFormat::Avro => registered,
+            ValueFormat::Avro | ValueFormat::JsonSchema => registered,
             ValueFormat::Json => &Decoder::Json,
         };
         [key, Part::By(value)]
@@ -166,16 +177,19 @@ impl<'s> Decoder<'s> {
         match self {
             Self::Json => Ok((json(bytes)?, None)),
             Self::Apart { registered, .. } => registered.part(topic, bytes),
-            Self::Avro { readers, subjects } => {
+            Self::Registered { readers, json: schemas, subjects } => {
                 let (id, body) = split_schema_id(bytes)
-                    .ok_or("not Avro of a registry: it has no magic byte and schema id in front")?;
-                let reader = readers
-                    .get(&id)
-                    .ok_or_else(|| format!("not of a known Avro schema: the registry has no schema {id}"))?;
-                let text = avro::decode(reader, body)?;
+                    .ok_or("without a schema: it has no magic byte and schema id in front")?;
                 let subject = subjects.get(&(topic.to_owned(), id)).cloned().flatten();
-                let json =
-                    RawValue::from_string(text).map_err(|error| format!("not to be shown: {error}"))?;
+                let json = if schemas.contains(&id) {
+                    json(body)?
+                } else {
+                    let reader = readers
+                        .get(&id)
+                        .ok_or_else(|| format!("not of a known schema: the registry has no schema {id}"))?;
+                    let text = avro::decode(reader, body)?;
+                    RawValue::from_string(text).map_err(|error| format!("not to be shown: {error}"))?
+                };
                 Ok((json, Some(SchemaName { subject, id })))
             }
         }
@@ -281,7 +295,14 @@ mod tests {
         let schema = avro::parse(258, r#"["string","null"]"#).unwrap();
         let subjects = BTreeMap::from([(("t".to_owned(), 258), Some("t-s".to_owned()))]);
         let readers = BTreeMap::from([(258, avro::reader(258, &schema).unwrap())]);
-        let decoder = Decoder::Avro { readers, subjects: &subjects };
+        let json = BTreeSet::from([7]);
+        let decoder = Decoder::Registered { readers, json: &json, subjects: &subjects };
+        let framed = line(&decoder, record(b"\x00\x00\x00\x00\x07{\"a\":1}", None));
+        assert!(
+            framed
+                .contains(r#""key":{"a":1},"value":null,"headers":{},"key_schema":{"subject":null,"id":7}"#),
+            "{framed}"
+        );
         let given = record(b"\x00\x00\x00\x01\x02\x00\x02k", Some(b"\x00\x00\x00\x01\x02\x02"));
         let expected = concat!(
             r#"{"topic":"t","partition":1,"offset":2,"timestamp":3,"key":"k","value":null,"headers":{},"#,
@@ -290,8 +311,8 @@ mod tests {
         assert_eq!(line(&decoder, given), expected);
 
         for (value, reason) in [
-            (&b"{}"[..], "not Avro of a registry: it has no magic byte and schema id in front"),
-            (b"\x00\x00\x00\x00\x01", "not of a known Avro schema: the registry has no schema 1"),
+            (&b"{}"[..], "without a schema: it has no magic byte and schema id in front"),
+            (b"\x00\x00\x00\x00\x01", "not of a known schema: the registry has no schema 1"),
             (b"\x00\x00\x00\x01\x02\x02\x00", "longer than its Avro schema says, by 1 bytes"),
         ] {
             let error =
@@ -304,10 +325,12 @@ mod tests {
     fn each_part_is_decoded_by_its_own_format() {
         let schema = avro::parse(258, r#""string""#).unwrap();
         let subjects = BTreeMap::new();
+        let json = BTreeSet::new();
         let decoder = |key, value| Decoder::Apart {
             formats: BTreeMap::from([("t".to_owned(), Formats { key, value })]),
-            registered: Box::new(Decoder::Avro {
+            registered: Box::new(Decoder::Registered {
                 readers: BTreeMap::from([(258, avro::reader(258, &schema).unwrap())]),
+                json: &json,
                 subjects: &subjects,
             }),
         };

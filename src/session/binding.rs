@@ -6,7 +6,7 @@ use crate::config::{Deletions, EndpointConfig, Formats, KeyFormat, Partitioning,
 use crate::encode::{self, Document, Fields, JsonPlan, Layout, Plan, Scratch};
 use crate::protocol::messages::flow;
 use crate::registry;
-use crate::schema::{self, BindingSchemas, Format, Projection, Selection, Shape, Types, avro};
+use crate::schema::{self, BindingSchemas, Format, JsonSchemas, Projection, Selection, Shape, Types};
 
 /// A binding's run-time state: all that a Store of it needs, computed in Open.
 #[derive(Debug)]
@@ -83,6 +83,7 @@ pub(super) struct Draft {
     formats: Formats,
     deletions: Deletions,
     schemas: Option<BindingSchemas>,
+    json_schemas: Option<JsonSchemas>,
     partitioning: Partitioning,
     partition_by: Vec<String>,
 }
@@ -103,7 +104,22 @@ impl Draft {
             .clone()
             .ok_or_else(|| anyhow!("the specification has no field selection"))?;
         check_key(formats, collection)?;
-        let schemas = if formats.has_schema() { Some(schemas(collection, &selection)?) } else { None };
+        let schemas = match formats.has_avro() {
+            true => Some(
+                mapped(collection, &selection, schema::binding_schemas)
+                    .with_context(|| format!("mapping collection {} to Avro", collection.name))?,
+            ),
+            false => None,
+        };
+        let json_schemas = match formats.has_json_schema() {
+            true => Some(
+                mapped(collection, &selection, |shape, projections, selection| {
+                    schema::json_schemas(shape, projections, selection, false)
+                })
+                .with_context(|| format!("describing collection {} by JSON schemas", collection.name))?,
+            ),
+            false => None,
+        };
         Ok(Self {
             topic: topic.to_string(),
             collection: collection.name.clone(),
@@ -111,6 +127,7 @@ impl Draft {
             formats,
             deletions,
             schemas,
+            json_schemas,
             partitioning,
             partition_by,
         })
@@ -131,21 +148,21 @@ impl Draft {
         self.partitioning
     }
 
-    /// Subject and schema of the key and of the value, as far as these are in Avro, to be registered.
+    /// Subject and schema of the key and of the value, as far as these have one, to be registered.
     pub(super) fn subjects(&self) -> impl Iterator<Item = (String, registry::Schema)> {
-        self.avro().into_iter().flatten().map(|schema| {
-            let text = schema.canonical();
-            (schema::subject(&self.topic, &text), registry::Schema::avro(text))
-        })
-    }
-
-    /// The schemas of key and value, each if it is in Avro.
-    fn avro(&self) -> [Option<&avro::Schema>; 2] {
-        let schemas = self.schemas.as_ref();
-        [
-            schemas.map(|schemas| &schemas.key).filter(|_| self.formats.key == KeyFormat::Avro),
-            schemas.map(|schemas| &schemas.value).filter(|_| self.formats.value == ValueFormat::Avro),
-        ]
+        let avro = |schema: &schema::avro::Schema| registry::Schema::avro(schema.canonical());
+        let (schemas, json) = (self.schemas.as_ref(), self.json_schemas.as_ref());
+        let key = match self.formats.key {
+            KeyFormat::Avro => schemas.map(|schemas| avro(&schemas.key)),
+            KeyFormat::JsonSchema => json.map(|schemas| registry::Schema::json(&schemas.key)),
+            KeyFormat::Json | KeyFormat::String => None,
+        };
+        let value = match self.formats.value {
+            ValueFormat::Avro => schemas.map(|schemas| avro(&schemas.value)),
+            ValueFormat::JsonSchema => json.map(|schemas| registry::Schema::json(&schemas.value)),
+            ValueFormat::Json => None,
+        };
+        [key, value].into_iter().flatten().map(|schema| (schema::subject(&self.topic, &schema.text), schema))
     }
 
     /// The finished binding; `ids` gives the ids of its [`Self::subjects`], in order.
@@ -153,16 +170,19 @@ impl Draft {
         let flow::FieldSelection { keys, values, document, .. } = &self.selection;
         let document = Some(document.clone()).filter(|field| !field.is_empty());
         let layout = Layout { keys, values, document: document.as_deref() };
-        let [key, value] = self.avro();
         let mut id = || ids.next().context("the registry gave fewer ids than schemas");
-        let key = match key {
-            Some(schema) => encode::KeyFormat::Avro(schema, id()?),
-            None if self.formats.key == KeyFormat::String => encode::KeyFormat::Text,
-            None => encode::KeyFormat::Json,
+        let schemas = self.schemas.as_ref();
+        let key = match (self.formats.key, schemas) {
+            (KeyFormat::Avro, Some(schemas)) => encode::KeyFormat::Avro(&schemas.key, id()?),
+            (KeyFormat::JsonSchema, _) => encode::KeyFormat::JsonSchema(id()?),
+            (KeyFormat::String, _) => encode::KeyFormat::Text,
+            // Avro's schemas are made for every binding that has it.
+            (KeyFormat::Json | KeyFormat::Avro, _) => encode::KeyFormat::Json,
         };
-        let value = match value {
-            Some(schema) => encode::ValueFormat::Avro(schema, id()?),
-            None => encode::ValueFormat::Json,
+        let value = match (self.formats.value, schemas) {
+            (ValueFormat::Avro, Some(schemas)) => encode::ValueFormat::Avro(&schemas.value, id()?),
+            (ValueFormat::JsonSchema, _) => encode::ValueFormat::JsonSchema(id()?),
+            (ValueFormat::Json | ValueFormat::Avro, _) => encode::ValueFormat::Json,
         };
         let partition_by = &self.partition_by;
         let plan = Plan::new(&layout, &encode::Formats { key, value, embeds_document: false, partition_by })?;
@@ -199,7 +219,7 @@ pub(super) fn check_key(formats: Formats, collection: &flow::CollectionSpec) -> 
     }
     let [pointer] = &collection.key[..] else {
         bail!(
-            "key_format string writes a single key field, and collection {} has {} ({}); choose json or avro",
+            "key_format string writes a single key field, and collection {} has {} ({}); choose json, json_schema or avro",
             collection.name,
             collection.key.len(),
             collection.key.join(", ")
@@ -218,24 +238,25 @@ pub(super) fn check_key(formats: Formats, collection: &flow::CollectionSpec) -> 
     let types: Vec<_> = part.types.iter().collect();
     bail!(
         "key_format string writes a key of one type, string, integer, number or boolean, and {pointer} of collection {} \
-         may be {}; choose json or avro",
+         may be {}; choose json, json_schema or avro",
         collection.name,
         types.join(", ")
     )
 }
 
-fn schemas(
+/// What `map` makes of the selected fields of a collection.
+fn mapped<T>(
     collection: &flow::CollectionSpec,
     selection: &flow::FieldSelection,
-) -> anyhow::Result<BindingSchemas> {
+    map: impl FnOnce(&Shape, &[Projection<'_>], &Selection<'_>) -> Result<T, schema::Error>,
+) -> anyhow::Result<T> {
     let projections: Vec<_> = collection.projections.iter().map(projection).collect();
     let selection = Selection {
         keys: &selection.keys,
         values: &selection.values,
         document: Some(&selection.document[..]).filter(|field| !field.is_empty()),
     };
-    schema::binding_schemas(&shape(collection)?, &projections, &selection)
-        .with_context(|| format!("mapping collection {} to Avro", collection.name))
+    Ok(map(&shape(collection)?, &projections, &selection)?)
 }
 
 fn projection(projection: &flow::Projection) -> Projection<'_> {
@@ -286,13 +307,13 @@ mod tests {
                 of_type(&types, "date"),
                 Err(format!(
                     "key_format string writes a key of one type, string, integer, number or boolean, and /id of collection \
-                     acme/c may be {named}; choose json or avro"
+                     acme/c may be {named}; choose json, json_schema or avro"
                 ))
             );
         }
         assert_eq!(
             check(&["/a", "/b"], &json!({})).unwrap_err(),
-            "key_format string writes a single key field, and collection acme/c has 2 (/a, /b); choose json or avro"
+            "key_format string writes a single key field, and collection acme/c has 2 (/a, /b); choose json, json_schema or avro"
         );
     }
 }

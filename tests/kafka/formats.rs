@@ -68,6 +68,39 @@ fn a_key_that_is_no_text_is_refused_in_validate() {
 }
 
 #[test]
+fn json_has_its_schemas_in_the_registry() {
+    let (Some(kafka), Some(registry)) = (services::kafka(), services::registry()) else { return };
+    let endpoint = Endpoint::avro(&kafka.plaintext, &registry)
+        .set("advanced", json!({"key_format": "json_schema", "value_format": "json_schema"}));
+    let schemas = Schemas::of(&registry);
+    let topic = unique("json-schema");
+    let records = land(&endpoint, &topic, &json!({}));
+    let registered: BTreeMap<u32, Value> = schemas
+        .of_topic(&topic)
+        .into_iter()
+        .map(|(_, id, text)| (id, serde_json::from_str(&text).unwrap()))
+        .collect();
+    assert_eq!(registered.len(), 2);
+    let body = |message: &[u8]| {
+        let id = u32::from_be_bytes(message[1..5].try_into().unwrap());
+        assert_eq!(message[0], 0);
+        (&registered[&id], serde_json::from_slice::<Value>(&message[5..]).unwrap())
+    };
+    for (record, id) in records.iter().zip(IDS) {
+        let (schema, key) = body(record.key.as_deref().unwrap());
+        assert_eq!(key, json!({"id": id}));
+        assert_eq!(schema["properties"], json!({"id": {"type": "integer"}}));
+        let Some(value) = &record.value else { continue };
+        let (schema, value) = body(value);
+        assert_eq!(value["id"], id);
+        let members = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+        assert_eq!(members(&value), members(&schema["properties"]), "exactly these");
+        assert_eq!(schema["properties"]["at"], json!({"type": ["null", "string"], "format": "date-time"}));
+        assert!(schema["required"].as_array().unwrap().contains(&json!("id")), "{schema}");
+    }
+}
+
+#[test]
 fn deletions_are_tombstones_documents_or_nothing() {
     let (Some(kafka), Some(registry)) = (services::kafka(), services::registry()) else { return };
     let json = Endpoint::json(&kafka.plaintext).set("advanced", json!({"delivery": "exactly_once"}));
