@@ -54,6 +54,16 @@ choices! {
     }
 }
 
+choices! {
+    /// How the root document is written, where its field is selected.
+    pub enum RootDocument {
+        /// Its JSON text, as a string.
+        String = "string",
+        /// The document itself, within the message's JSON.
+        Json = "json",
+    }
+}
+
 options! {
     /// How keys and values are written, each for itself.
     #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +74,8 @@ options! {
         pub value_format: Option<ValueFormat> = "Value format", choice();
         /// What is published of a document that is deleted (its _meta/op is d).
         pub deletions: Deletions = "Deletions", choice().or("tombstone");
+        /// How the root document is written, where its field is selected.
+        pub root_document: RootDocument = "Root document", choice().or("string");
     }
 }
 
@@ -74,6 +86,8 @@ pub struct Formats {
     pub key: KeyFormat,
     /// Their values.
     pub value: ValueFormat,
+    /// Whether the root document is a value in the message, in place of a string of its text.
+    pub embeds_document: bool,
 }
 
 impl Formats {
@@ -113,12 +127,28 @@ impl EndpointConfig {
     ///
     /// # Errors
     ///
-    /// There is no registry for the schemas of a format.
+    /// There is no registry for the schemas of a format; an embedded root document in Avro.
     pub fn formats(&self, resource: &Resource) -> Result<Formats, Error> {
         let formats = Formats {
             key: resource.key_format.unwrap_or(self.own_formats().key),
             value: resource.value_format.unwrap_or(self.own_formats().value),
+            embeds_document: resource.root_document.unwrap_or(self.advanced.formats.root_document)
+                == RootDocument::Json,
         };
+        if formats.embeds_document && formats.value == ValueFormat::Avro {
+            let (part, pointer) = match resource.root_document {
+                Some(_) => (Part::Resource, "/root_document"),
+                None => (Part::Endpoint, "/advanced/root_document"),
+            };
+            return Err(Error::Invalid {
+                part,
+                pointer: pointer.to_owned(),
+                value: RootDocument::Json.as_str().to_owned(),
+                reason: "values in Avro have the root document as a string: choose string, or json or json_schema as the \
+                         value_format"
+                    .to_owned(),
+            });
+        }
         if formats.has_schema() && self.schema_registry.is_none() {
             return Err(Error::Missing {
                 part: Part::Endpoint,
@@ -138,7 +168,11 @@ impl EndpointConfig {
             MessageFormat::Avro => (KeyFormat::Avro, ValueFormat::Avro),
             MessageFormat::Json => (KeyFormat::Json, ValueFormat::Json),
         };
-        Formats { key: key_format.unwrap_or(key), value: value_format.unwrap_or(value) }
+        Formats {
+            key: key_format.unwrap_or(key),
+            value: value_format.unwrap_or(value),
+            embeds_document: self.advanced.formats.root_document == RootDocument::Json,
+        }
     }
 }
 

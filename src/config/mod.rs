@@ -61,7 +61,7 @@ pub use self::advanced::{Advanced, Delivery};
 pub use self::credentials::{Credentials, SaslMechanism};
 pub use self::error::{Error, Part};
 pub use self::format::{
-    Compression, Deletions, FormatOptions, Formats, KeyFormat, MessageFormat, ValueFormat,
+    Compression, Deletions, FormatOptions, Formats, KeyFormat, MessageFormat, RootDocument, ValueFormat,
 };
 pub use self::partitioning::{PartitionOptions, Partitioner, Partitioning};
 pub use self::registry::SchemaRegistry;
@@ -168,6 +168,9 @@ options! {
         pub value_format: Option<ValueFormat> = "Value format", choice().instead_of("advanced.value_format");
         /// What is published of a document that is deleted.
         pub deletions: Option<Deletions> = "Deletions", choice().instead_of("advanced.deletions");
+        /// How the root document is written, where its field is selected.
+        pub root_document: Option<RootDocument> = "Root document", choice()
+            .instead_of("advanced.root_document");
         /// How a message's partition is computed from its key.
         pub partitioner: Option<Partitioner> = "Partitioner", partitioning::partitioner()
             .instead_of("advanced.partitioner");

@@ -58,6 +58,7 @@ fn the_least_configuration_has_the_defaults() {
                     key_format: None,
                     value_format: None,
                     deletions: Deletions::Tombstone,
+                    root_document: RootDocument::String,
                 },
                 partitioning: PartitionOptions {
                     partitioner: Partitioner::Consistent,
@@ -78,7 +79,7 @@ fn the_fullest_configuration_is_read() {
         "topic_replication_factor":-1,"advanced":{"stall_timeout":"90s","in_flight_bytes":1048576,
         "in_flight_messages":5000,"producers":4,
         "delivery":"at_least_once","progress_topic":"progress","transaction_timeout":"5m",
-        "key_format":"string","value_format":"json","deletions":"ignore","partitioner":"murmur2","partition_without_prefix":true,"later":true},"unknown":[1]}"#,
+        "key_format":"string","value_format":"json","deletions":"ignore","root_document":"json","partitioner":"murmur2","partition_without_prefix":true,"later":true},"unknown":[1]}"#,
     )
     .unwrap();
     assert_eq!(
@@ -112,6 +113,7 @@ fn the_fullest_configuration_is_read() {
                     key_format: Some(KeyFormat::String),
                     value_format: Some(ValueFormat::Json),
                     deletions: Deletions::Ignore,
+                    root_document: RootDocument::Json,
                 },
                 partitioning: PartitionOptions {
                     partitioner: Partitioner::Murmur2,
@@ -599,6 +601,25 @@ fn keys_and_values_are_written_as_endpoint_and_resource_say() {
     ] {
         assert_eq!(formats(members, resource), Err(format!("{missing}{why}")));
     }
+
+    let embeds = |members: &str, resource: &str| {
+        let resource = Resource::parse(format!(r#"{{"topic":"t"{resource}}}"#).as_bytes()).unwrap();
+        let formats = config(members).unwrap().formats(&resource);
+        formats.map(|formats| formats.embeds_document).map_err(|error| error.to_string())
+    };
+    let (as_json, as_text) = (r#","root_document":"json""#, r#","root_document":"string""#);
+    assert_eq!(embeds(&json, ""), Ok(false));
+    assert_eq!(embeds(&json, as_json), Ok(true));
+    assert_eq!(embeds(&own(r#""root_document":"json""#), ""), Ok(true));
+    assert_eq!(embeds(&own(r#""root_document":"json""#), as_text), Ok(false));
+    let why = "root_document is \"json\": values in Avro have the root document as a string: choose string, or json or json_schema \
+               as the value_format";
+    assert_eq!(embeds(&avro, as_json), Err(format!("reading the resource configuration: /{why}")));
+    assert_eq!(
+        embeds(&own(r#""root_document":"json","value_format":"avro""#), ""),
+        Err(format!("reading the endpoint configuration: /advanced/{why}"))
+    );
+    assert_eq!(embeds(&avro, &format!(r#"{as_json},"value_format":"json_schema""#)), Ok(true));
 
     let refused = config(r#""message_format":"JSON","advanced":{"partition_without_prefix":true}"#)
         .unwrap()

@@ -327,7 +327,7 @@ mod tests {
         let subjects = BTreeMap::new();
         let json = BTreeSet::new();
         let decoder = |key, value| Decoder::Apart {
-            formats: BTreeMap::from([("t".to_owned(), Formats { key, value })]),
+            formats: BTreeMap::from([("t".to_owned(), Formats { key, value, embeds_document: false })]),
             registered: Box::new(Decoder::Registered {
                 readers: BTreeMap::from([(258, avro::reader(258, &schema).unwrap())]),
                 json: &json,

@@ -114,7 +114,7 @@ impl Draft {
         let json_schemas = match formats.has_json_schema() {
             true => Some(
                 mapped(collection, &selection, |shape, projections, selection| {
-                    schema::json_schemas(shape, projections, selection, false)
+                    schema::json_schemas(shape, projections, selection, formats.embeds_document)
                 })
                 .with_context(|| format!("describing collection {} by JSON schemas", collection.name))?,
             ),
@@ -185,7 +185,10 @@ impl Draft {
             (ValueFormat::Json | ValueFormat::Avro, _) => encode::ValueFormat::Json,
         };
         let partition_by = &self.partition_by;
-        let plan = Plan::new(&layout, &encode::Formats { key, value, embeds_document: false, partition_by })?;
+        let plan = Plan::new(
+            &layout,
+            &encode::Formats { key, value, embeds_document: self.formats.embeds_document, partition_by },
+        )?;
         let flow::FieldSelection { keys, values, .. } = self.selection;
         Ok(BindingInfo {
             topic: self.topic,
@@ -282,7 +285,8 @@ mod tests {
             write_schema_json: schema.to_string().into(),
             ..Default::default()
         };
-        let of = |key| check_key(Formats { key, value: ValueFormat::Json }, &collection);
+        let of =
+            |key| check_key(Formats { key, value: ValueFormat::Json, embeds_document: false }, &collection);
         assert!(of(KeyFormat::Json).is_ok() && of(KeyFormat::Avro).is_ok());
         of(KeyFormat::String).map_err(|error| error.to_string())
     }

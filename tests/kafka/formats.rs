@@ -101,6 +101,33 @@ fn json_has_its_schemas_in_the_registry() {
 }
 
 #[test]
+fn the_root_document_is_embedded() {
+    let Some(kafka) = services::kafka() else { return };
+    let topic = unique("document");
+    let mut specification: Value = serde_json::from_str(&specification(&[&topic])).unwrap();
+    let binding = &mut specification["materializations"]["acme/task"]["bindings"][0];
+    binding["fields"] = json!({"recommended": false, "require": {"flow_document": {}}});
+    let document = json!({"id": 1, "text": "t", "tags": ["z", "a"], "part": {"share": 0.5}});
+    for (root_document, count) in [("json", 1), ("string", 2)] {
+        let endpoint = Endpoint::json(&kafka.plaintext)
+            .set("topic_partitions", json!(1))
+            .set("advanced", json!({"root_document": root_document}));
+        let task = endpoint.task(&specification.to_string());
+        endpoint.apply(&task);
+        endpoint.run(&task, &stores(&task, &transaction([(0, &document)])));
+        let records = read(&endpoint.config, &[&topic], count).remove(&topic).unwrap();
+        let value: Value = serde_json::from_slice(records[count - 1].value.as_deref().unwrap()).unwrap();
+        let found = match &value["flow_document"] {
+            Value::String(text) if root_document == "string" => serde_json::from_str(text).unwrap(),
+            found => found.clone(),
+        };
+        for (name, expected) in document.as_object().unwrap() {
+            assert_eq!(found[name], *expected, "{value}");
+        }
+    }
+}
+
+#[test]
 fn deletions_are_tombstones_documents_or_nothing() {
     let (Some(kafka), Some(registry)) = (services::kafka(), services::registry()) else { return };
     let json = Endpoint::json(&kafka.plaintext).set("advanced", json!({"delivery": "exactly_once"}));
