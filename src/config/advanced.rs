@@ -3,6 +3,7 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use super::client_properties::ClientOptions;
 use super::error::Error;
 use super::format::FormatOptions;
 use super::kinds::{choice, duration, filled, size};
@@ -10,6 +11,7 @@ use super::members::Members;
 use super::option::{choices, options};
 use super::partitioning::PartitionOptions;
 use super::topic::Topic;
+use super::topics::TopicOptions;
 
 options! {
     /// Settings with defaults that suit nearly everyone.
@@ -37,6 +39,10 @@ options! {
         pub transaction_timeout: Duration = "Transaction time-out", duration(TRANSACTION_TIMEOUT, "1s to 24h").or("15m");
     }
     flat {
+        /// Properties of the Kafka client.
+        pub client: ClientOptions;
+        /// Names and properties of topics.
+        pub topics: TopicOptions;
         /// How keys and values are written.
         pub formats: FormatOptions;
         /// How messages are dealt out to partitions.

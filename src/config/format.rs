@@ -127,7 +127,8 @@ impl EndpointConfig {
     ///
     /// # Errors
     ///
-    /// There is no registry for the schemas of a format; an embedded root document in Avro.
+    /// There is no registry for the schemas of a format; an embedded root document in Avro; JSON schemas where the latest version is to be
+    /// used.
     pub fn formats(&self, resource: &Resource) -> Result<Formats, Error> {
         let formats = Formats {
             key: resource.key_format.unwrap_or(self.own_formats().key),
@@ -135,6 +136,17 @@ impl EndpointConfig {
             embeds_document: resource.root_document.unwrap_or(self.advanced.formats.root_document)
                 == RootDocument::Json,
         };
+        let by_latest = self.schema_registry.as_ref().is_some_and(|registry| registry.use_latest_version);
+        if by_latest && formats.has_json_schema() {
+            return Err(Error::Invalid {
+                part: Part::Endpoint,
+                pointer: "/schema_registry/use_latest_version".to_owned(),
+                value: "true".to_owned(),
+                reason: "messages cannot be written by another JSON schema than their own: set it to false, or choose \
+                         another key_format or value_format than json_schema"
+                    .to_owned(),
+            });
+        }
         if formats.embeds_document && formats.value == ValueFormat::Avro {
             let (part, pointer) = match resource.root_document {
                 Some(_) => (Part::Resource, "/root_document"),

@@ -27,7 +27,6 @@ pub(super) fn filled() -> Setting<Option<String>> {
 }
 
 /// A certificate or key as PEM text; an empty one is as good as none. Errors do not repeat it.
-#[cfg_attr(not(test), expect(dead_code, reason = "goes with the first option that takes a certificate"))]
 pub(super) fn pem() -> Setting<Option<String>> {
     filled().with("multiline", true).then(|members, name, text| {
         if text.contains("-----BEGIN ") {
@@ -102,7 +101,6 @@ pub(super) fn list() -> Setting<Option<Vec<String>>> {
 
 /// Texts by name. Numbers and booleans are taken as the text that they are written as, since nobody quotes
 /// `retention.ms: 1000`.
-#[cfg_attr(not(test), expect(dead_code, reason = "goes with the first option that is a map"))]
 pub(super) fn map() -> Setting<Option<BTreeMap<String, String>>> {
     Setting::new(json!({"type": "object", "additionalProperties": {"type": "string"}}), |members, name| {
         members.map(name)

@@ -199,7 +199,7 @@ impl Outbox {
                 transactional(&mut settings, config, id);
             }
             adjust(&mut settings);
-            Detached::new(Kind::Producer, &settings)
+            Detached::new(Kind::Producer, &settings, config.credentials.as_ref())
         };
         let mut names: Vec<TopicName> = Vec::new();
         let mut places = Vec::with_capacity(topics.len());
@@ -226,12 +226,12 @@ impl Outbox {
         }
         let brokers = &config.bootstrap_servers;
 
-        let mut batch_bytes = BATCH_BYTES;
+        let mut batch_bytes = config.advanced.client.batch_bytes().unwrap_or(BATCH_BYTES);
         let mut client = start(batch_bytes)?;
         let mut partitions = partitions_of(&client, brokers, &names)?;
         ask_limits(&client, brokers, &mut names);
         let limit = names[..documents].iter().filter_map(|name| name.max_message_bytes).min();
-        if let Some(below) = limit.map(batch_bytes_below).filter(|bytes| *bytes < BATCH_BYTES) {
+        if let Some(below) = limit.map(batch_bytes_below).filter(|bytes| *bytes < batch_bytes) {
             // librdkafka does not split a batch that a broker refuses, and has one batch size for all topics.
             batch_bytes = below;
             info!(batch_bytes, "batches are kept below the smallest max.message.bytes of the topics");
@@ -449,10 +449,7 @@ impl Outbox {
         // librdkafka copies keys; values are counted where they are written, and small ones once more.
         let keys = self.key_mark;
         let copies = if self.small_bytes > 0 { self.small_bytes + self.limits.chunk } else { 0 };
-        self.wait(|state| {
-            let due = state.due();
-            (due == 0 || (due + count <= most && state.chunks.has_room(keys + copies))).then_some(())
-        })?;
+        self.wait(|state| state.has_room(count, most, keys + copies).then_some(()))?;
         if let Some((transactions, _)) = &mut self.transactions {
             transactions.begin(&self.ledger)?;
         }
@@ -584,8 +581,7 @@ impl Outbox {
             // something has come back: not just its report, which is in the ledger before librdkafka takes the message
             // off its count. What came back during the call counts, or it would be waited for in vain: so the first
             // time the call is repeated at once.
-            let returned = self.wait(|state| (Some(state.returned) != seen).then_some(state.returned))?;
-            seen = Some(returned);
+            seen = Some(self.wait(|state| state.returned_since(seen))?);
         }
         Ok(())
     }

@@ -253,11 +253,12 @@ fn formats_of(
     spec: &flow::MaterializationSpec,
 ) -> Result<BTreeMap<String, Formats>, Error> {
     let of_binding = |binding: &flow::Binding| {
-        let topic = binding.resource_path.join(".");
         Resource::parse(&binding.resource_config_json)
-            .and_then(|resource| config.formats(&resource))
-            .map(|formats| (topic.clone(), formats))
-            .map_err(|source| Error::Config { place: format!("the binding of topic {topic:?}"), source })
+            .and_then(|resource| Ok((config.topic(&resource)?.name.to_string(), config.formats(&resource)?)))
+            .map_err(|source| Error::Config {
+                place: format!("the binding of topic {:?}", binding.resource_path.join(".")),
+                source,
+            })
     };
     spec.bindings.iter().map(of_binding).collect()
 }
@@ -334,9 +335,10 @@ fn prepare(launch: &Launch, mut task: Task, servers: &Servers) -> Result<(BuiltT
     connector.end()?;
 
     let bindings = task.bindings.iter().map(|binding| (&binding.place[..], &binding.resource));
-    let topics = servers::topics(bindings)?;
+    let made = servers::topics(&servers.endpoint, bindings)?;
+    let topics = made.iter().map(|topic| topic.name.to_string()).collect();
     let task = task.build(&validated)?;
-    servers.make_topics(&topics)?;
+    servers.make_topics(&made)?;
 
     let mut connector = launch.start()?;
     let applied = connector.apply(&task.spec)?;

@@ -15,6 +15,6 @@ mod schema;
 #[cfg(test)]
 mod tests;
 
-pub use self::client::Client;
+pub use self::client::{Client, Verdict, Version};
 pub use self::error::{Doing, Error, Trouble};
 pub use self::schema::{Schema, SchemaType};

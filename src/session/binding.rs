@@ -6,7 +6,10 @@ use crate::config::{Deletions, EndpointConfig, Formats, KeyFormat, Partitioning,
 use crate::encode::{self, Document, Fields, JsonPlan, Layout, Plan, Scratch};
 use crate::protocol::messages::flow;
 use crate::registry;
+use crate::schema::avro::Schema;
 use crate::schema::{self, BindingSchemas, Format, JsonSchemas, Projection, Selection, Shape, Types};
+use crate::session::registration::Registered;
+use crate::session::subjects::{Naming, Part};
 
 /// A binding's run-time state: all that a Store of it needs, computed in Open.
 #[derive(Debug)]
@@ -32,7 +35,7 @@ pub struct BindingInfo {
 impl BindingInfo {
     /// What an error says of the binding: its collection and topic.
     pub fn describe(&self) -> String {
-        format!("collection {}, topic {:?}", self.collection, self.topic)
+        describe(&self.collection, &self.topic)
     }
 
     /// What the Store of a deletion becomes; none where nothing is published.
@@ -83,7 +86,8 @@ pub(super) struct Draft {
     formats: Formats,
     deletions: Deletions,
     schemas: Option<BindingSchemas>,
-    json_schemas: Option<JsonSchemas>,
+    /// What is registered, with its subjects: of the key, then of the value, as far as these have a schema.
+    subjects: Vec<(String, registry::Schema)>,
     partitioning: Partitioning,
     partition_by: Vec<String>,
 }
@@ -95,8 +99,7 @@ impl Draft {
         let formats = config.formats(&resource)?;
         let deletions = config.deletions(&resource);
         let partitioning = config.partitioning(&resource)?;
-        let Resource { topic, partition_by, .. } = resource;
-        config.check_topic(&topic)?;
+        let topic = config.topic(&resource)?.name.to_string();
         let collection =
             binding.collection.as_ref().ok_or_else(|| anyhow!("the specification names no collection"))?;
         let selection = binding
@@ -104,32 +107,23 @@ impl Draft {
             .clone()
             .ok_or_else(|| anyhow!("the specification has no field selection"))?;
         check_key(formats, collection)?;
-        let schemas = match formats.has_avro() {
-            true => Some(
-                mapped(collection, &selection, schema::binding_schemas)
-                    .with_context(|| format!("mapping collection {} to Avro", collection.name))?,
-            ),
-            false => None,
-        };
-        let json_schemas = match formats.has_json_schema() {
-            true => Some(
-                mapped(collection, &selection, |shape, projections, selection| {
-                    schema::json_schemas(shape, projections, selection, formats.embeds_document)
-                })
-                .with_context(|| format!("describing collection {} by JSON schemas", collection.name))?,
-            ),
-            false => None,
-        };
+        let (mut schemas, mut subjects) = (None, Vec::new());
+        if formats.has_schema() {
+            let naming = Naming::new(config, &resource, &topic);
+            let mapped = Schemas::of(formats, &naming, collection, &selection)?;
+            subjects = mapped.subjects(formats, &naming);
+            schemas = mapped.avro;
+        }
         Ok(Self {
-            topic: topic.to_string(),
+            topic,
             collection: collection.name.clone(),
             selection,
             formats,
             deletions,
             schemas,
-            json_schemas,
+            subjects,
             partitioning,
-            partition_by,
+            partition_by: resource.partition_by,
         })
     }
 
@@ -149,47 +143,59 @@ impl Draft {
     }
 
     /// Subject and schema of the key and of the value, as far as these have one, to be registered.
-    pub(super) fn subjects(&self) -> impl Iterator<Item = (String, registry::Schema)> {
-        let avro = |schema: &schema::avro::Schema| registry::Schema::avro(schema.canonical());
-        let (schemas, json) = (self.schemas.as_ref(), self.json_schemas.as_ref());
-        let key = match self.formats.key {
-            KeyFormat::Avro => schemas.map(|schemas| avro(&schemas.key)),
-            KeyFormat::JsonSchema => json.map(|schemas| registry::Schema::json(&schemas.key)),
-            KeyFormat::Json | KeyFormat::String => None,
-        };
-        let value = match self.formats.value {
-            ValueFormat::Avro => schemas.map(|schemas| avro(&schemas.value)),
-            ValueFormat::JsonSchema => json.map(|schemas| registry::Schema::json(&schemas.value)),
-            ValueFormat::Json => None,
-        };
-        [key, value].into_iter().flatten().map(|schema| (schema::subject(&self.topic, &schema.text), schema))
+    pub(super) fn subjects(&self) -> &[(String, registry::Schema)] {
+        &self.subjects
     }
 
-    /// The finished binding; `ids` gives the ids of its [`Self::subjects`], in order.
-    pub(super) fn finish(self, mut ids: impl Iterator<Item = u32>) -> anyhow::Result<BindingInfo> {
-        let flow::FieldSelection { keys, values, document, .. } = &self.selection;
-        let document = Some(document.clone()).filter(|field| !field.is_empty());
-        let layout = Layout { keys, values, document: document.as_deref() };
-        let mut id = || ids.next().context("the registry gave fewer ids than schemas");
+    /// What an error says of the binding: its collection and topic.
+    pub(super) fn describe(&self) -> String {
+        describe(&self.collection, &self.topic)
+    }
+
+    /// The finished binding; `registered` gives what its [`Self::subjects`] are registered as, in order.
+    pub(super) fn finish(
+        mut self,
+        mut registered: impl Iterator<Item = Registered>,
+    ) -> anyhow::Result<BindingInfo> {
+        let taken: Vec<Registered> = registered.by_ref().take(self.subjects.len()).collect();
+        let mut pairs = self.subjects.iter().zip(&taken);
+        let mut id = |own: Option<(&mut Schema, Adopt)>| {
+            let (subject, registered) = pairs.next().context("the registry gave fewer ids than schemas")?;
+            if let Some((schema, adopt)) = own {
+                adopted(schema, adopt, subject, registered)?;
+            }
+            anyhow::Ok(registered.id)
+        };
+        let key_id = match (self.formats.key, &mut self.schemas) {
+            (KeyFormat::Avro, Some(schemas)) => Some(id(Some((&mut schemas.key, schema::adopt_key)))?),
+            (KeyFormat::JsonSchema, _) => Some(id(None)?),
+            _ => None,
+        };
+        let value_id = match (self.formats.value, &mut self.schemas) {
+            (ValueFormat::Avro, Some(schemas)) => Some(id(Some((&mut schemas.value, schema::adopt)))?),
+            (ValueFormat::JsonSchema, _) => Some(id(None)?),
+            _ => None,
+        };
+
+        let flow::FieldSelection { keys, values, document, .. } = self.selection;
+        let document = Some(document).filter(|field| !field.is_empty());
+        let layout = Layout { keys: &keys, values: &values, document: document.as_deref() };
         let schemas = self.schemas.as_ref();
-        let key = match (self.formats.key, schemas) {
-            (KeyFormat::Avro, Some(schemas)) => encode::KeyFormat::Avro(&schemas.key, id()?),
-            (KeyFormat::JsonSchema, _) => encode::KeyFormat::JsonSchema(id()?),
-            (KeyFormat::String, _) => encode::KeyFormat::Text,
-            // Avro's schemas are made for every binding that has it.
-            (KeyFormat::Json | KeyFormat::Avro, _) => encode::KeyFormat::Json,
+        let key = match (self.formats.key, key_id, schemas) {
+            (KeyFormat::Avro, Some(id), Some(schemas)) => encode::KeyFormat::Avro(&schemas.key, id),
+            (KeyFormat::JsonSchema, Some(id), _) => encode::KeyFormat::JsonSchema(id),
+            (KeyFormat::String, ..) => encode::KeyFormat::Text,
+            // A format with a schema has its id.
+            _ => encode::KeyFormat::Json,
         };
-        let value = match (self.formats.value, schemas) {
-            (ValueFormat::Avro, Some(schemas)) => encode::ValueFormat::Avro(&schemas.value, id()?),
-            (ValueFormat::JsonSchema, _) => encode::ValueFormat::JsonSchema(id()?),
-            (ValueFormat::Json | ValueFormat::Avro, _) => encode::ValueFormat::Json,
+        let value = match (self.formats.value, value_id, schemas) {
+            (ValueFormat::Avro, Some(id), Some(schemas)) => encode::ValueFormat::Avro(&schemas.value, id),
+            (ValueFormat::JsonSchema, Some(id), _) => encode::ValueFormat::JsonSchema(id),
+            _ => encode::ValueFormat::Json,
         };
+        let embeds_document = self.formats.embeds_document;
         let partition_by = &self.partition_by;
-        let plan = Plan::new(
-            &layout,
-            &encode::Formats { key, value, embeds_document: self.formats.embeds_document, partition_by },
-        )?;
-        let flow::FieldSelection { keys, values, .. } = self.selection;
+        let plan = Plan::new(&layout, &encode::Formats { key, value, embeds_document, partition_by })?;
         Ok(BindingInfo {
             topic: self.topic,
             collection: self.collection,
@@ -201,6 +207,39 @@ impl Draft {
             deletions: self.deletions,
         })
     }
+}
+
+/// Makes of the own schema and the text of another one the schema that messages are written by.
+type Adopt = fn(&Schema, &str) -> Result<Schema, schema::Error>;
+
+/// Takes the latest schema of a subject in place of the own, where messages are written by it.
+fn adopted(
+    schema: &mut Schema,
+    adopt: Adopt,
+    (subject, own): &(String, registry::Schema),
+    registered: &Registered,
+) -> anyhow::Result<()> {
+    let Some(latest) = registered.latest.as_ref().filter(|latest| latest.schema != *own) else {
+        return Ok(());
+    };
+    let context = || {
+        format!(
+            "writing by version {} of subject {subject:?} (schema_registry.use_latest_version): register a version \
+             that fits, or set use_latest_version to false",
+            latest.version
+        )
+    };
+    if latest.schema.schema_type != own.schema_type {
+        return Err(anyhow!("it is no schema of the type {}", own.schema_type.as_str()))
+            .with_context(context);
+    }
+    *schema = adopt(schema, &latest.schema.text).with_context(context)?;
+    Ok(())
+}
+
+/// What an error says of a binding.
+pub(super) fn describe(collection: &str, topic: &str) -> String {
+    format!("collection {collection}, topic {topic:?}")
 }
 
 /// The shape that a collection's schema allows.
@@ -247,19 +286,61 @@ pub(super) fn check_key(formats: Formats, collection: &flow::CollectionSpec) -> 
     )
 }
 
-/// What `map` makes of the selected fields of a collection.
-fn mapped<T>(
-    collection: &flow::CollectionSpec,
-    selection: &flow::FieldSelection,
-    map: impl FnOnce(&Shape, &[Projection<'_>], &Selection<'_>) -> Result<T, schema::Error>,
-) -> anyhow::Result<T> {
-    let projections: Vec<_> = collection.projections.iter().map(projection).collect();
-    let selection = Selection {
-        keys: &selection.keys,
-        values: &selection.values,
-        document: Some(&selection.document[..]).filter(|field| !field.is_empty()),
-    };
-    Ok(map(&shape(collection)?, &projections, &selection)?)
+/// The schemas of a binding's messages, those that its formats need.
+pub(super) struct Schemas {
+    avro: Option<BindingSchemas>,
+    json: Option<JsonSchemas>,
+}
+
+impl Schemas {
+    /// Makes them of the fields that a binding selects.
+    pub(super) fn of(
+        formats: Formats,
+        naming: &Naming,
+        collection: &flow::CollectionSpec,
+        selection: &flow::FieldSelection,
+    ) -> anyhow::Result<Self> {
+        let projections: Vec<_> = collection.projections.iter().map(projection).collect();
+        let selection = Selection {
+            keys: &selection.keys,
+            values: &selection.values,
+            document: Some(&selection.document[..]).filter(|field| !field.is_empty()),
+        };
+        let shape = shape(collection)?;
+        let avro = || {
+            schema::named_binding_schemas(naming.record(), &shape, &projections, &selection)
+                .with_context(|| format!("mapping collection {} to Avro", collection.name))
+        };
+        let json = || {
+            schema::json_schemas(&shape, &projections, &selection, formats.embeds_document)
+                .with_context(|| format!("describing collection {} by JSON schemas", collection.name))
+        };
+        Ok(Self {
+            avro: formats.has_avro().then(avro).transpose()?,
+            json: formats.has_json_schema().then(json).transpose()?,
+        })
+    }
+
+    /// The subjects and texts under which they are registered: of the key, then of the value, each if it has a schema.
+    pub(super) fn subjects(&self, formats: Formats, naming: &Naming) -> Vec<(String, registry::Schema)> {
+        let avro = |schema: &Schema| registry::Schema::avro(schema.canonical());
+        let key = match formats.key {
+            KeyFormat::Avro => self.avro.as_ref().map(|schemas| avro(&schemas.key)),
+            KeyFormat::JsonSchema => self.json.as_ref().map(|schemas| registry::Schema::json(&schemas.key)),
+            KeyFormat::Json | KeyFormat::String => None,
+        };
+        let value = match formats.value {
+            ValueFormat::Avro => self.avro.as_ref().map(|schemas| avro(&schemas.value)),
+            ValueFormat::JsonSchema => {
+                self.json.as_ref().map(|schemas| registry::Schema::json(&schemas.value))
+            }
+            ValueFormat::Json => None,
+        };
+        [(Part::Key, key), (Part::Value, value)]
+            .into_iter()
+            .filter_map(|(part, schema)| schema.map(|schema| (naming.subject(part, &schema.text), schema)))
+            .collect()
+    }
 }
 
 fn projection(projection: &flow::Projection) -> Projection<'_> {

@@ -21,5 +21,8 @@ mod formats;
 mod landed;
 mod logins;
 mod partitions;
+mod subjects;
+mod tokens;
+mod topics;
 mod validate;
 mod webhooks;

@@ -118,7 +118,7 @@ fn the_base_path_is_kept_and_subjects_are_encoded() {
         let registry = Registry::start(options).await.unwrap();
         for slashes in ["", "/", "//"] {
             let mut config = registry.config();
-            config.endpoint = Url::parse(&format!("{}{slashes}", registry.url())).unwrap();
+            config.endpoint = vec![Url::parse(&format!("{}{slashes}", registry.url())).unwrap()];
             let client = Client::with_limits(&config, PATIENT).unwrap();
             client.check(PATIENT.whole).await.unwrap();
             let id = client.register(&[pair("a/b é?#%2F+&-x", r#""long""#)]).await.unwrap()[0];
@@ -187,7 +187,7 @@ fn logins_are_sent_and_wrong_ones_explained() {
         let error = Client::with_limits(&config, PATIENT).unwrap().schema(1).await.unwrap_err();
         assert_eq!(
             text(&error, &address),
-            "reading schema 1 at the schema registry ADDRESS: it answered 401, \"User is not authenticated.\" (error code 0); it wants a login: set schema_registry.username and schema_registry.password"
+            "reading schema 1 at the schema registry ADDRESS: it answered 401, \"User is not authenticated.\" (error code 0); it wants a login: set schema_registry.username and schema_registry.password, or schema_registry.bearer_token"
         );
     });
 }

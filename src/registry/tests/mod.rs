@@ -3,6 +3,7 @@
 mod client;
 mod faults;
 mod memory;
+mod places;
 
 use std::time::Duration;
 
@@ -38,9 +39,9 @@ fn client(registry: &Registry) -> Client {
 /// A client of an address that is no registry in memory.
 fn client_of(address: &str, limits: Limits) -> Client {
     let config = SchemaRegistry {
-        endpoint: Url::parse(address).unwrap(),
         username: Some("user".to_owned()),
         password: Some(Secret::new("hunter2")),
+        ..SchemaRegistry::at(Url::parse(address).unwrap())
     };
     Client::with_limits(&config, limits).unwrap()
 }
