@@ -708,6 +708,18 @@ fn keys_and_values_are_written_as_endpoint_and_resource_say() {
         assert_eq!(formats(members, resource), Err(format!("{missing}{why}")));
     }
 
+    let latest = |format: &str| {
+        format!(
+            r#""message_format":"JSON","schema_registry":{{"endpoint":"http://r","subject_strategy":"topic_name","use_latest_version":true}},"advanced":{{"value_format":"{format}"}}"#
+        )
+    };
+    assert_eq!(formats(&latest("avro"), ""), Ok((KeyFormat::Json, ValueFormat::Avro)));
+    assert_eq!(
+        formats(&latest("json_schema"), "").unwrap_err(),
+        "reading the endpoint configuration: /schema_registry/use_latest_version is \"true\": messages cannot be written by \
+         another JSON schema than their own: set it to false, or choose another key_format or value_format than json_schema"
+    );
+
     let embeds = |members: &str, resource: &str| {
         let resource = Resource::parse(format!(r#"{{"topic":"t"{resource}}}"#).as_bytes()).unwrap();
         let formats = config(members).unwrap().formats(&resource);
