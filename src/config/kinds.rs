@@ -95,7 +95,6 @@ pub(super) fn choice<T: Choice>() -> Setting<Option<T>> {
 }
 
 /// A list of texts.
-#[cfg_attr(not(test), expect(dead_code, reason = "goes with the first option that is a list"))]
 pub(super) fn list() -> Setting<Option<Vec<String>>> {
     Setting::new(json!({"type": "array", "items": {"type": "string"}}), |members, name| members.list(name))
 }

@@ -17,6 +17,8 @@ pub struct Scratch {
     pub(super) nested: Nested,
     /// Of walks along Avro types.
     pub(super) avro: Memory,
+    /// What chooses the current document's partition, where that is not its key.
+    pub(super) partition: Vec<u8>,
 }
 
 impl Scratch {

@@ -9,12 +9,12 @@ use rdkafka_sys as sys;
 
 use super::chunks::Chunks;
 use super::ledger::{AckTracker, Reports, TopicName, tag};
-use super::partition;
+use crate::config::Partitioning;
 
 /// The partition, of `partitions`, of a message with this key.
 #[must_use]
 pub fn partition_of(key: &[u8], partitions: i32) -> i32 {
-    partition::partition_of(key, partitions)
+    Partitioning::default().partition_of(key, partitions)
 }
 
 /// The same by librdkafka's own partitioner `consistent`.
@@ -23,6 +23,22 @@ pub fn consistent(key: &[u8], partitions: i32) -> i32 {
     // SAFETY: the function reads `key.len()` bytes of the key and none of the other pointers.
     unsafe {
         sys::rd_kafka_msg_partitioner_consistent(
+            null(),
+            key.as_ptr().cast(),
+            key.len(),
+            partitions,
+            null_mut(),
+            null_mut(),
+        )
+    }
+}
+
+/// The partition by librdkafka's partitioner `murmur2`.
+#[must_use]
+pub fn murmur2(key: &[u8], partitions: i32) -> i32 {
+    // SAFETY: the function reads `key.len()` bytes of the key and none of the other pointers.
+    unsafe {
+        sys::rd_kafka_msg_partitioner_murmur2(
             null(),
             key.as_ptr().cast(),
             key.len(),

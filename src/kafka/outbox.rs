@@ -30,11 +30,10 @@ use super::delivery;
 use super::error::{Error, shown};
 use super::gather::{Gathering, Page};
 use super::ledger::{AckTracker, State, TopicName, tag};
-use super::partition::partition_of;
 use super::settings::{BATCH_BYTES, LARGEST_MESSAGE, producer_settings, transactional};
 use super::topics::{ask_limits, batch_bytes_below, check_partitions, partitions_of};
 use super::transaction::{self, Transactions};
-use crate::config::EndpointConfig;
+use crate::config::{EndpointConfig, Partitioning};
 use crate::encode::Buffer;
 
 /// A topic that messages are written to.
@@ -44,6 +43,8 @@ pub struct Topic {
     pub name: String,
     /// Whose topic it is, as errors name it: `binding 0, collection acme/orders`.
     pub owner: String,
+    /// How partitions are computed from keys.
+    pub partitioning: Partitioning,
 }
 
 /// What a commit has brought to the brokers.
@@ -61,6 +62,8 @@ pub struct Outbox {
     topics: Vec<Lanes>,
     /// Place in `topics` of each topic that was given: two of one name share a place, and so their order.
     places: Vec<u32>,
+    /// How the partitions of each topic that was given are computed.
+    partitionings: Vec<Partitioning>,
     /// At least one until the outbox is dropped. Each partition belongs to one of them, so its order holds.
     clients: Vec<Arc<Client>>,
     ledger: Arc<AckTracker>,
@@ -201,7 +204,8 @@ impl Outbox {
         let mut names: Vec<TopicName> = Vec::new();
         let mut places = Vec::with_capacity(topics.len());
         let mut place_of = HashMap::with_capacity(topics.len());
-        for Topic { name, owner } in topics {
+        let mut partitionings: Vec<Partitioning> = topics.iter().map(|topic| topic.partitioning).collect();
+        for Topic { name, owner, .. } in topics {
             let place = *place_of.entry(name.clone()).or_insert(names.len());
             match names.get_mut(place) {
                 Some(other) => {
@@ -216,6 +220,7 @@ impl Outbox {
         if transactional_id.is_some() {
             let topic = config.advanced.progress_topic.to_string();
             places.push(u32::try_from(names.len()).expect("a task has fewer topics"));
+            partitionings.push(Partitioning::default());
             let owner = "advanced.progress_topic".to_owned();
             names.push(TopicName { topic, owner, max_message_bytes: None });
         }
@@ -281,6 +286,7 @@ impl Outbox {
         Ok(Self {
             topics: lanes,
             places,
+            partitionings,
             clients,
             ledger,
             keys: Vec::new(),
@@ -335,7 +341,22 @@ impl Outbox {
     /// # Errors
     ///
     /// A message beyond what the client can send; a failure in handing over.
+    #[inline]
     pub fn push(&mut self, topic: usize, has_value: bool) -> Result<(), Error> {
+        self.push_by(topic, has_value, None)
+    }
+
+    /// As [`push`](Self::push), to the partition that a message of the key `partition_key` would go to, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// As with [`push`](Self::push).
+    pub fn push_by(
+        &mut self,
+        topic: usize,
+        has_value: bool,
+        partition_key: Option<&[u8]>,
+    ) -> Result<(), Error> {
         let place = *self.places.get(topic).expect("the session numbers topics as it gave them") as usize;
         if !has_value {
             self.buffer.abandon();
@@ -358,7 +379,8 @@ impl Outbox {
 
         let topic_lanes = &mut self.topics[place];
         let count = i32::try_from(topic_lanes.lanes.len()).expect("partition counts are i32");
-        let partition = partition_of(key, count);
+        let partitioning = *self.partitionings.get(topic).expect("as many as places");
+        let partition = partitioning.partition_of(partition_key.unwrap_or(key), count);
         let lane = &mut topic_lanes.lanes[usize::try_from(partition).expect("partitions count from 0")];
         let number = u32::try_from(self.entries.len()).expect("a batch has a few thousand messages");
         if lane.first == NONE {

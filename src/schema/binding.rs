@@ -64,29 +64,48 @@ pub fn named_binding_schemas(
     projections: &[Projection<'_>],
     selection: &Selection<'_>,
 ) -> Result<BindingSchemas, Error> {
-    if selection.keys.is_empty() {
-        return Err(Error::NoKey);
-    }
-    let by_field: HashMap<&str, &Projection<'_>> =
-        projections.iter().map(|projection| (projection.field, projection)).collect();
-    let mut budget = Budget::new();
-
-    let mut fields: BTreeMap<&str, Property> = BTreeMap::new();
-    let selected =
-        selection.keys.iter().chain(selection.values).map(String::as_str).chain(selection.document);
-    for field in selected {
-        let Some(projection) = by_field.get(field) else {
-            return Err(Error::UnknownField { field: field.to_owned() });
-        };
-        let (shape, is_required) = if selection.document == Some(field) {
-            (Shape::of(Types::STRING), true)
-        } else {
-            field_shape(shape, projection, &mut budget)?
-        };
-        fields.insert(field, Property { name: field.into(), is_property: true, is_required, shape });
-    }
+    let Fields { by_name: fields, mut budget } = Fields::of(shape, projections, selection)?;
     let key = key(record, selection.keys, &fields, &mut budget)?;
     Ok(BindingSchemas { key, value: value(record, fields, &mut budget)? })
+}
+
+/// The shapes of the fields that a binding selects.
+pub(super) struct Fields<'s> {
+    pub(super) by_name: BTreeMap<&'s str, Property>,
+    /// What is left of it.
+    budget: Budget,
+}
+
+impl<'s> Fields<'s> {
+    /// Finds them in the shape of the collection's documents; that of the root document is a string.
+    pub(super) fn of(
+        shape: &Shape,
+        projections: &[Projection<'_>],
+        selection: &Selection<'s>,
+    ) -> Result<Self, Error> {
+        if selection.keys.is_empty() {
+            return Err(Error::NoKey);
+        }
+        let by_field: HashMap<&str, &Projection<'_>> =
+            projections.iter().map(|projection| (projection.field, projection)).collect();
+        let mut budget = Budget::new();
+
+        let mut fields: BTreeMap<&'s str, Property> = BTreeMap::new();
+        let selected =
+            selection.keys.iter().chain(selection.values).map(String::as_str).chain(selection.document);
+        for field in selected {
+            let Some(projection) = by_field.get(field) else {
+                return Err(Error::UnknownField { field: field.to_owned() });
+            };
+            let (shape, is_required) = if selection.document == Some(field) {
+                (Shape::of(Types::STRING), true)
+            } else {
+                field_shape(shape, projection, &mut budget)?
+            };
+            fields.insert(field, Property { name: field.into(), is_property: true, is_required, shape });
+        }
+        Ok(Self { by_name: fields, budget })
+    }
 }
 
 /// The shape of a field's value, and whether it is always there.

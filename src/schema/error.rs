@@ -58,7 +58,7 @@ pub enum Error {
     },
     /// A selected field that the collection does not have.
     #[error(
-        "mapping the binding's fields to Avro: the field selection names {field:?}, which is no projection of the collection; publish the materialization again, so that its fields are selected anew"
+        "mapping the binding's fields to schemas: the field selection names {field:?}, which is no projection of the collection; publish the materialization again, so that its fields are selected anew"
     )]
     UnknownField {
         /// The field.
@@ -74,7 +74,7 @@ pub enum Error {
     },
     /// No key is selected.
     #[error(
-        "mapping the binding's fields to Avro: the field selection has no key fields, expected at least one; publish the materialization again, so that its fields are selected anew"
+        "mapping the binding's fields to schemas: the field selection has no key fields, expected at least one; publish the materialization again, so that its fields are selected anew"
     )]
     NoKey,
 }

@@ -15,8 +15,10 @@ use crate::session::subjects::Naming;
 pub(super) struct Foreseen {
     /// Collection and topic, for errors.
     pub(super) name: String,
-    /// Subjects and schemas: of the key, then of the value.
+    /// Subjects and schemas: of the key, then of the value, each if it has one.
     pub(super) subjects: Vec<(String, Schema)>,
+    /// Whether the first of them is the key's.
+    pub(super) key_has_schema: bool,
     /// Whether the values are those that were selected before.
     pub(super) is_known: bool,
 }
@@ -24,7 +26,7 @@ pub(super) struct Foreseen {
 impl Foreseen {
     /// What is certain enough to be refused: the key, and values that were selected before.
     pub(super) fn certain(&self) -> &[(String, Schema)] {
-        let count = if self.is_known { self.subjects.len() } else { self.subjects.len().min(1) };
+        let count = if self.is_known { self.subjects.len() } else { usize::from(self.key_has_schema) };
         self.subjects.get(..count).unwrap_or_default()
     }
 
@@ -39,10 +41,11 @@ impl Foreseen {
         let topic = config.topic(resource)?.name;
         let naming = Naming::new(config, resource, topic.as_str());
         let selection = selection(binding, collection, is_likely);
-        let schemas = binding::avro_schemas(&naming, collection, &selection)?;
-        let subjects = binding::avro_subjects(&naming, &schemas);
+        let formats = config.formats(resource)?;
+        let schemas = binding::Schemas::of(formats, &naming, collection, &selection)?;
+        let subjects = schemas.subjects(formats, &naming);
         let name = binding::describe(&collection.name, topic.as_str());
-        Ok(Self { name, subjects, is_known: false })
+        Ok(Self { name, subjects, key_has_schema: formats.key_has_schema(), is_known: false })
     }
 }
 

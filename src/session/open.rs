@@ -48,6 +48,7 @@ pub(super) fn open(
         .map(|(index, draft)| Topic {
             name: draft.topic().to_owned(),
             owner: format!("binding {index}, collection {}", draft.collection()),
+            partitioning: draft.partitioning(),
         })
         .collect();
     // A process opens at most once.
@@ -84,7 +85,7 @@ pub(super) fn open(
 }
 
 /// Subjects and schemas that Open registers, in the order of the bindings; of each its key's, then
-/// its value's. There are none where messages are JSON.
+/// its value's, each if it has a schema.
 pub(crate) fn schemas(spec: &flow::MaterializationSpec) -> anyhow::Result<Vec<(String, registry::Schema)>> {
     let config = EndpointConfig::parse(&spec.config_json)?;
     Ok(drafts(&config, spec)?.iter().flat_map(Draft::subjects).cloned().collect())

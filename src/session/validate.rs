@@ -3,10 +3,10 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, bail};
 use tokio::runtime::Handle;
 
-use crate::config::{EndpointConfig, MessageFormat, NewTopic, Resource, SubjectStrategy};
+use crate::config::{Deletions, EndpointConfig, NewTopic, Resource, SubjectStrategy};
 use crate::kafka;
 use crate::protocol::messages::response::{
     Constraint, ConstraintType, ProjectionConstraint, Validated, ValidatedBinding,
@@ -58,10 +58,14 @@ fn validate_binding(
 ) -> anyhow::Result<(ValidatedBinding, Option<Foreseen>)> {
     let resource = Resource::parse(&binding.resource_config_json)?;
     config.topic(&resource)?;
+    let formats = config.formats(&resource)?;
+    config.partitioning(&resource)?;
     let collection = binding.collection.as_ref().ok_or_else(|| anyhow!("the request names no collection"))?;
+    partition_by_key(&resource.partition_by, collection)?;
+    binding::check_key(formats, collection)?;
     let selected = last.map_or_else(HashSet::new, |last| selected_before(last, resource.topic.as_str()));
     let mut foreseen = None;
-    if config.message_format == MessageFormat::Avro {
+    if formats.has_schema() {
         // A schema that cannot be mapped is better told now than when the task starts.
         binding::shape(collection)?;
         if config.subject_strategy() != SubjectStrategy::TopicHash {
@@ -75,10 +79,29 @@ fn validate_binding(
             foreseen = Some(likely);
         }
     }
+    let shows_deletions = config.deletions(&resource) == Deletions::Document;
+    if shows_deletions && !collection.projections.iter().any(|projection| projection.ptr == OPERATION) {
+        bail!(
+            "deletions are published as documents, and collection {} has no field of {OPERATION} that would show them: add it to \
+             the collection's schema, or choose tombstone or ignore for deletions",
+            collection.name
+        );
+    }
     let constraints: Vec<_> = collection
         .projections
         .iter()
-        .map(|projection| (projection.field.clone(), constraint(projection, &selected)))
+        .map(|projection| {
+            let constraint = match shows_deletions && projection.ptr == OPERATION {
+                true => Constraint {
+                    r#type: ConstraintType::LocationRequired.into(),
+                    reason: "Deletions are published as documents, which this location tells from others"
+                        .to_owned(),
+                    ..Default::default()
+                },
+                false => constraint(projection, &selected),
+            };
+            (projection.field.clone(), constraint)
+        })
         .collect();
     let validated = ValidatedBinding {
         constraints: constraints.iter().cloned().collect(),
@@ -92,6 +115,24 @@ fn validate_binding(
         ..Default::default()
     };
     Ok((validated, foreseen))
+}
+
+/// Where documents say that they are deleted.
+const OPERATION: &str = "/_meta/op";
+
+/// Refuses to choose partitions by a field that is not in the key.
+fn partition_by_key(fields: &[String], collection: &flow::CollectionSpec) -> anyhow::Result<()> {
+    let of_key = || collection.projections.iter().filter(|projection| projection.is_primary_key);
+    let Some(unknown) = fields.iter().find(|field| of_key().all(|projection| projection.field != **field))
+    else {
+        return Ok(());
+    };
+    let names: Vec<_> = of_key().map(|projection| projection.field.as_str()).collect();
+    Err(anyhow!(
+        "partition_by names {unknown:?}, which is no key field of collection {}; expected some of {}",
+        collection.name,
+        names.join(", ")
+    ))
 }
 
 /// The fields that were values or documents of this topic's bindings in the last specification.

@@ -11,7 +11,11 @@ fn open(partitions: i32, adjust: impl Fn(&mut ClientConfig)) -> (Cluster, Endpoi
     let brokers = cluster.bootstrap_servers();
     let json = format!(r#"{{"bootstrap_servers":"{brokers}","message_format":"JSON"}}"#);
     let config = EndpointConfig::parse(json.as_bytes()).unwrap();
-    let topics = vec![Topic { name: "t".into(), owner: "binding 0, collection c".into() }];
+    let topics = vec![Topic {
+        name: "t".into(),
+        owner: "binding 0, collection c".into(),
+        partitioning: Partitioning::default(),
+    }];
     let outbox = Outbox::open_with(&config, topics, None, Box::new(|_| {}), adjust).unwrap();
     (cluster, config, outbox)
 }
