@@ -3,6 +3,7 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use super::annotations::Annotations;
 use super::error::Error;
 use super::kinds::{choice, duration, filled, size};
 use super::members::Members;
@@ -33,6 +34,10 @@ options! {
         /// How long a transaction may be open, from its first message on, before the brokers give it up; for
         /// exactly_once only. No more than transaction.max.timeout.ms of the brokers.
         pub transaction_timeout: Duration = "Transaction time-out", duration(TRANSACTION_TIMEOUT, "1s to 24h").or("15m");
+    }
+    flat {
+        /// What messages have beside key and value.
+        pub annotations: Annotations;
     }
 }
 

@@ -97,14 +97,12 @@ pub(super) fn choice<T: Choice>() -> Setting<Option<T>> {
 }
 
 /// A list of texts.
-#[cfg_attr(not(test), expect(dead_code, reason = "goes with the first option that is a list"))]
 pub(super) fn list() -> Setting<Option<Vec<String>>> {
     Setting::new(json!({"type": "array", "items": {"type": "string"}}), |members, name| members.list(name))
 }
 
 /// Texts by name. Numbers and booleans are taken as the text that they are written as, since nobody quotes
 /// `retention.ms: 1000`.
-#[cfg_attr(not(test), expect(dead_code, reason = "goes with the first option that is a map"))]
 pub(super) fn map() -> Setting<Option<BTreeMap<String, String>>> {
     Setting::new(json!({"type": "object", "additionalProperties": {"type": "string"}}), |members, name| {
         members.map(name)

@@ -31,6 +31,7 @@
 //!    the form's `secret` alone.
 
 mod advanced;
+mod annotations;
 mod brokers;
 mod credentials;
 mod error;
@@ -50,6 +51,8 @@ mod reference;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use self::kinds::{choice, group, text};
@@ -57,6 +60,7 @@ use self::members::Members;
 use self::option::{Group, options};
 
 pub use self::advanced::{Advanced, Delivery};
+pub use self::annotations::{Annotations, HeaderField};
 pub use self::credentials::{Credentials, SaslMechanism};
 pub use self::error::{Error, Part};
 pub use self::format::{Compression, MessageFormat};
@@ -163,6 +167,14 @@ options! {
             .parsed(|name| Topic::new(name).map_err(|error| error.to_string()))
             .required("name the topic that documents are published to")
             .with("x-collection-name", true);
+        /// Headers that every message has, by name.
+        pub headers: Option<BTreeMap<String, String>> = "Headers",
+            annotations::headers().instead_of("advanced.headers");
+        /// Headers with a value of each message's own: operation, collection, published_at.
+        pub header_fields: Option<Vec<HeaderField>> = "Header fields",
+            annotations::header_fields().instead_of("advanced.header_fields");
+        /// Field that the messages' timestamps are taken of.
+        pub timestamp: Option<String> = "Timestamp", annotations::timestamp().instead_of("advanced.timestamp");
     }
 }
 

@@ -88,7 +88,6 @@ impl<T: 'static> Setting<Option<T>> {
     }
 
     /// An option of a binding's resource which wins over an option of the endpoint, named as in `advanced.producers`.
-    #[cfg_attr(not(test), expect(dead_code, reason = "goes with the first option that wins over another"))]
     pub(super) fn instead_of(self, endpoint_option: &str) -> Self {
         self.remark(format!("{INSTEAD_OF}{endpoint_option}."))
     }

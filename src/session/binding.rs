@@ -2,10 +2,12 @@
 
 use anyhow::{Context, anyhow};
 
-use crate::config::{EndpointConfig, MessageFormat, Resource};
-use crate::encode::{AvroPlan, Document, JsonPlan, Layout, Plan, Scratch};
+use crate::config::{Annotations, EndpointConfig, MessageFormat, Resource};
+use crate::encode::{AnnotationPlan, AvroPlan, Document, JsonPlan, Layout, Plan, Scratch};
+use crate::kafka::Header;
 use crate::protocol::messages::flow;
 use crate::schema::{self, BindingSchemas, Projection, Selection, Shape};
+use crate::session::annotate;
 
 /// A binding's run-time state: all that a Store of it needs, computed in Open.
 #[derive(Debug)]
@@ -24,6 +26,8 @@ pub struct BindingInfo {
     pub schemas: Option<BindingSchemas>,
     /// How documents become messages.
     pub plan: Plan,
+    /// What messages have beside key and value; none where that is nothing.
+    pub annotation: Option<AnnotationPlan>,
 }
 
 impl BindingInfo {
@@ -63,12 +67,16 @@ pub(super) struct Draft {
     collection: String,
     selection: flow::FieldSelection,
     schemas: Option<BindingSchemas>,
+    annotations: Annotations,
+    annotation: Option<AnnotationPlan>,
 }
 
 impl Draft {
     /// Reads a binding of the materialization's specification.
     pub(super) fn new(config: &EndpointConfig, binding: &flow::Binding) -> anyhow::Result<Self> {
-        let topic = Resource::parse(&binding.resource_config_json)?.topic;
+        let resource = Resource::parse(&binding.resource_config_json)?;
+        let annotations = config.annotations(&resource)?;
+        let topic = resource.topic;
         config.check_topic(&topic)?;
         let collection =
             binding.collection.as_ref().ok_or_else(|| anyhow!("the specification names no collection"))?;
@@ -80,7 +88,10 @@ impl Draft {
             MessageFormat::Json => None,
             MessageFormat::Avro => Some(schemas(collection, &selection)?),
         };
-        Ok(Self { topic: topic.to_string(), collection: collection.name.clone(), selection, schemas })
+        let layout = Layout { keys: &selection.keys, values: &selection.values, document: None };
+        let annotation = annotate::plan(&annotations, collection, &layout)?;
+        let (topic, collection) = (topic.to_string(), collection.name.clone());
+        Ok(Self { topic, collection, selection, schemas, annotations, annotation })
     }
 
     /// The topic that its messages go to.
@@ -91,6 +102,16 @@ impl Draft {
     /// The collection that its documents come from.
     pub(super) fn collection(&self) -> &str {
         &self.collection
+    }
+
+    /// The headers that its messages have.
+    pub(super) fn headers(&self) -> anyhow::Result<Vec<Header>> {
+        annotate::headers(&self.annotations, &self.collection)
+    }
+
+    /// Whether its messages have anything beside key and value.
+    pub(super) fn is_annotated(&self) -> bool {
+        self.annotation.is_some()
     }
 
     /// Subject and text of the key's and the value's schema, to be registered.
@@ -121,6 +142,7 @@ impl Draft {
             document,
             schemas: self.schemas,
             plan,
+            annotation: self.annotation,
         })
     }
 }

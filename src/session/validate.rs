@@ -13,7 +13,7 @@ use crate::protocol::messages::response::{
 };
 use crate::protocol::messages::{flow, request};
 use crate::registry;
-use crate::session::binding;
+use crate::session::{annotate, binding};
 
 /// Answers Validate, having asked the brokers and the registry.
 pub(super) fn validate(request: &request::Validate, runtime: &Handle) -> anyhow::Result<Validated> {
@@ -51,11 +51,24 @@ fn validate_binding(
         // A schema that cannot be mapped is better told now than when the task starts.
         binding::shape(collection)?;
     }
+    let annotations = config.annotations(&resource)?;
+    let required = annotate::required(&annotations, collection)?;
     let selected = last.map_or_else(HashSet::new, |last| selected_before(last, resource.topic.as_str()));
     let constraints: Vec<_> = collection
         .projections
         .iter()
-        .map(|projection| (projection.field.clone(), constraint(projection, &selected)))
+        .map(|projection| {
+            let needed = required.iter().find(|(field, _)| *field == projection.field);
+            let constraint = match needed {
+                Some((_, reason)) => Constraint {
+                    r#type: ConstraintType::FieldRequired.into(),
+                    reason: reason.clone(),
+                    ..Default::default()
+                },
+                None => constraint(projection, &selected),
+            };
+            (projection.field.clone(), constraint)
+        })
         .collect();
     Ok(ValidatedBinding {
         constraints: constraints.iter().cloned().collect(),

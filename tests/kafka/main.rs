@@ -17,6 +17,7 @@ mod check;
 mod end_to_end;
 mod endpoint;
 mod failures;
+mod headers;
 mod landed;
 mod logins;
 mod validate;
