@@ -8,7 +8,7 @@
 //! them what is wrong with a configuration.
 //!
 //! Rooms import only rooms that stand before them in this order: [`protocol`], [`config`],
-//! [`schema`], [`encode`], [`registry`], [`kafka`], [`session`], [`preview`], [`check`].
+//! [`schema`], [`encode`], [`registry`], [`login`], [`kafka`], [`session`], [`preview`], [`check`].
 
 pub mod check;
 pub mod cli;
@@ -16,6 +16,7 @@ pub mod config;
 pub mod encode;
 pub mod kafka;
 pub mod log;
+pub mod login;
 pub mod preview;
 pub mod protocol;
 pub mod registry;

@@ -340,9 +340,27 @@ fn mistakes_are_explained() {
     assert!(missing.error().starts_with("cannot read the specification "), "{}", missing.error());
 
     let several = orders(&[]);
-    assert!(
-        several.error().ends_with("has 2 materializations; choose one with --name: shop/avro, shop/json")
-    );
+    assert!(several.error().ends_with(
+        "has 3 materializations; choose one with --name: shop/avro, shop/avro-topic-name, shop/json"
+    ));
+}
+
+/// The subjects that README.md promises, and records of the names that the resources give.
+#[test]
+fn the_example_with_subjects_by_topic() {
+    let by_hash = orders(&["--name", "shop/avro", "--output", "jsonl"]).messages();
+    let by_topic = orders(&["--name", "shop/avro-topic-name", "--output", "jsonl"]).messages();
+    assert_eq!(by_topic.len(), by_hash.len());
+    for (by_topic, by_hash) in by_topic.iter().zip(&by_hash) {
+        let topic = by_topic["topic"].as_str().unwrap();
+        assert_eq!(by_topic["key_schema"]["subject"], format!("{topic}-key"));
+        if !by_topic["value"].is_null() {
+            assert_eq!(by_topic["value_schema"]["subject"], format!("{topic}-value"));
+        }
+        for part in ["key", "value"] {
+            assert_eq!(by_topic[part], by_hash[part]);
+        }
+    }
 }
 
 #[test]

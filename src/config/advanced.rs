@@ -4,11 +4,13 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::annotations::Annotations;
+use super::client_properties::ClientOptions;
 use super::error::Error;
 use super::kinds::{choice, duration, filled, size};
 use super::members::Members;
 use super::option::{choices, options};
 use super::topic::Topic;
+use super::topics::TopicOptions;
 
 options! {
     /// Settings with defaults that suit nearly everyone.
@@ -38,6 +40,10 @@ options! {
     flat {
         /// What messages have beside key and value.
         pub annotations: Annotations;
+        /// Properties of the Kafka client.
+        pub client: ClientOptions;
+        /// Names and properties of topics.
+        pub topics: TopicOptions;
     }
 }
 

@@ -27,7 +27,6 @@ pub(super) fn filled() -> Setting<Option<String>> {
 }
 
 /// A certificate or key as PEM text; an empty one is as good as none. Errors do not repeat it.
-#[cfg_attr(not(test), expect(dead_code, reason = "goes with the first option that takes a certificate"))]
 pub(super) fn pem() -> Setting<Option<String>> {
     filled().with("multiline", true).then(|members, name, text| {
         if text.contains("-----BEGIN ") {
@@ -56,7 +55,6 @@ impl Setting<Option<String>> {
 }
 
 /// Yes or no.
-#[cfg_attr(not(test), expect(dead_code, reason = "goes with the first option that is true or false"))]
 pub(super) fn flag() -> Setting<Option<bool>> {
     Setting::new(json!({"type": "boolean"}), |members, name| members.flag(name))
 }

@@ -33,12 +33,14 @@
 mod advanced;
 mod annotations;
 mod brokers;
+mod client_properties;
 mod credentials;
 mod error;
 mod form;
 mod format;
 mod kinds;
 mod members;
+mod names;
 mod option;
 mod registry;
 mod secret;
@@ -53,21 +55,24 @@ mod tests;
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use self::kinds::{choice, group, text};
+use self::kinds::{choice, filled, group, map, text};
 use self::members::Members;
 use self::option::{Group, options};
 
 pub use self::advanced::{Advanced, Delivery};
 pub use self::annotations::{Annotations, HeaderField};
+pub use self::client_properties::ClientOptions;
 pub use self::credentials::{Credentials, SaslMechanism};
 pub use self::error::{Error, Part};
 pub use self::format::{Compression, MessageFormat};
-pub use self::registry::SchemaRegistry;
+pub use self::names::{Namespace, RecordName};
+pub use self::registry::{Compatibility, SchemaRegistry, SubjectStrategy};
 pub use self::secret::Secret;
-pub use self::tls::Tls;
+pub use self::tls::{Tls, TlsCertificates};
 pub use self::topic::{Topic, TopicError};
+pub use self::topics::{NewTopic, TopicOptions};
 
 options! {
     /// How to reach the Kafka cluster, and how messages are written.
@@ -79,6 +84,9 @@ options! {
         pub credentials: Option<Credentials> = "Credentials", group().asked(true);
         /// Encrypt connections, and check the brokers' certificates. Without it connections are plain text.
         pub tls: Option<Tls> = "TLS", choice();
+        /// Certificates of your own, for TLS: the authority that signed the brokers' certificates, and a client
+        /// certificate for brokers that want one.
+        pub tls_certificates: Option<TlsCertificates> = "TLS certificates", group();
         /// How keys and values are written. It must be chosen; Avro needs a schema registry.
         pub message_format: MessageFormat = "Message format", choice()
             .required("choose how messages are written: \"Avro\" or \"JSON\"")
@@ -133,6 +141,29 @@ impl EndpointConfig {
         Ok(())
     }
 
+    /// How schemas are assigned to subjects.
+    #[must_use]
+    pub fn subject_strategy(&self) -> SubjectStrategy {
+        self.schema_registry.as_ref().map_or(SubjectStrategy::TopicHash, |registry| registry.subject_strategy)
+    }
+
+    /// The full name of the record of a binding's values.
+    #[must_use]
+    pub fn record_name(&self, resource: &Resource) -> String {
+        let namespace = self.schema_registry.as_ref().and_then(|registry| registry.record_namespace.as_ref());
+        match (&resource.record_name, self.subject_strategy()) {
+            (Some(name), _) => name.within(namespace),
+            (None, SubjectStrategy::RecordName | SubjectStrategy::TopicRecordName) => {
+                RecordName::of_topic(resource.topic.as_str()).within(namespace)
+            }
+            // As ever, so that bytes and subjects stay what they are.
+            (None, SubjectStrategy::TopicHash | SubjectStrategy::TopicName) => match namespace {
+                None => "root".to_owned(),
+                Some(namespace) => format!("{namespace}.root"),
+            },
+        }
+    }
+
     /// The value of librdkafka's `security.protocol` that `tls` and `credentials` together mean.
     #[must_use]
     pub fn security_protocol(&self) -> &'static str {
@@ -149,6 +180,16 @@ impl EndpointConfig {
 fn fit_together(mut config: EndpointConfig, root: &Members<'_>) -> Result<EndpointConfig, Error> {
     config.bootstrap_servers =
         brokers::read(root, "bootstrap_servers", &config.bootstrap_servers, config.security_protocol())?;
+    config.tls_certificates = config.tls_certificates.filter(|certificates| !certificates.is_empty());
+    if config.tls_certificates.is_some() && config.tls.is_none() {
+        return Err(root.missing("tls", "tls_certificates are for TLS: set it to \"system_certificates\""));
+    }
+    if matches!(config.credentials, Some(Credentials::AwsMskIam { .. })) && config.tls.is_none() {
+        return Err(root.missing(
+            "tls",
+            "credentials of AWS MSK IAM are taken over TLS alone: set it to \"system_certificates\"",
+        ));
+    }
     if config.message_format == MessageFormat::Avro && config.schema_registry.is_none() {
         return Err(root.missing(
             "schema_registry",
@@ -167,6 +208,18 @@ options! {
             .parsed(|name| Topic::new(name).map_err(|error| error.to_string()))
             .required("name the topic that documents are published to")
             .with("x-collection-name", true);
+        /// Number of partitions, if the topic is created.
+        pub partitions: Option<i32> = "Partitions", topics::partitions().instead_of("topic_partitions");
+        /// Number of replicas, if the topic is created.
+        pub replication_factor: Option<i32> = "Replication factor", topics::replication_factor()
+            .instead_of("topic_replication_factor");
+        /// Properties of the topic, if it is created, beside those of advanced.topic_config; one that both have is taken
+        /// from here.
+        pub topic_config: BTreeMap<String, String> = "Topic configuration", map().or(json!({}));
+        /// Name of the Avro record of values; that of keys has .Key behind it. With dots it is a full name, else
+        /// schema_registry.record_namespace of the endpoint stands before it. Without it the record is called root, or
+        /// like the topic where schema_registry.subject_strategy is record_name or topic_record_name.
+        pub record_name: Option<RecordName> = "Record name", filled().parsed(|name| RecordName::new(name));
         /// Headers that every message has, by name.
         pub headers: Option<BTreeMap<String, String>> = "Headers",
             annotations::headers().instead_of("advanced.headers");

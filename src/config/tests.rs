@@ -41,6 +41,7 @@ fn the_least_configuration_has_the_defaults() {
             bootstrap_servers: "localhost:9092".to_owned(),
             credentials: None,
             tls: None,
+            tls_certificates: None,
             message_format: MessageFormat::Json,
             compression: Compression::Lz4,
             schema_registry: None,
@@ -55,6 +56,8 @@ fn the_least_configuration_has_the_defaults() {
                 progress_topic: Topic::new("flow_progress").unwrap(),
                 transaction_timeout: Duration::from_secs(900),
                 annotations: Annotations::default(),
+                client: ClientOptions::default(),
+                topics: TopicOptions::default(),
             },
         }
     );
@@ -65,8 +68,10 @@ fn the_fullest_configuration_is_read() {
     let config = endpoint(
         r#"{"bootstrap_servers":" a:1, b ,[::1]:9093,","credentials":{"auth_type":"user_password",
         "mechanism":"SCRAM-SHA-512","username":"u","password":"p"},"tls":"system_certificates",
-        "message_format":"Avro","compression":"zstd","schema_registry":{"endpoint":"https://r/base/",
-        "username":"ru","password":"rp","schema_registry_type":"confluent"},"topic_partitions":12,
+        "message_format":"Avro","compression":"zstd","schema_registry":{"endpoint":" https://r/base/, ,https://s,",
+        "username":"ru","password":"rp","schema_registry_type":"confluent","subject_strategy":"topic_record_name",
+        "record_namespace":"com.acme","auto_register":true,"use_latest_version":true,"compatibility":"FULL_TRANSITIVE","client_certificate":"-----BEGIN CERTIFICATE-----",
+        "client_key":"-----BEGIN PRIVATE KEY-----","ca_certificate":"-----BEGIN CERTIFICATE-----x"},"topic_partitions":12,
         "topic_replication_factor":-1,"advanced":{"stall_timeout":"90s","in_flight_bytes":1048576,
         "in_flight_messages":5000,"producers":4,
         "delivery":"at_least_once","progress_topic":"progress","transaction_timeout":"5m","later":true},"unknown":[1]}"#,
@@ -82,12 +87,22 @@ fn the_fullest_configuration_is_read() {
                 password: Secret::new("p"),
             }),
             tls: Some(Tls::SystemCertificates),
+            tls_certificates: None,
             message_format: MessageFormat::Avro,
             compression: Compression::Zstd,
             schema_registry: Some(SchemaRegistry {
-                endpoint: Url::parse("https://r/base/").unwrap(),
+                endpoint: vec![Url::parse("https://r/base/").unwrap(), Url::parse("https://s").unwrap()],
                 username: Some("ru".to_owned()),
                 password: Some(Secret::new("rp")),
+                bearer_token: None,
+                client_certificate: Some("-----BEGIN CERTIFICATE-----".to_owned()),
+                client_key: Some(Secret::new("-----BEGIN PRIVATE KEY-----")),
+                ca_certificate: Some("-----BEGIN CERTIFICATE-----x".to_owned()),
+                subject_strategy: SubjectStrategy::TopicRecordName,
+                record_namespace: Some(Namespace::new("com.acme").unwrap()),
+                auto_register: true,
+                use_latest_version: true,
+                compatibility: Some(Compatibility::FullTransitive),
             }),
             topic_partitions: 12,
             topic_replication_factor: -1,
@@ -100,6 +115,8 @@ fn the_fullest_configuration_is_read() {
                 progress_topic: Topic::new("progress").unwrap(),
                 transaction_timeout: Duration::from_secs(300),
                 annotations: Annotations::default(),
+                client: ClientOptions::default(),
+                topics: TopicOptions::default(),
             },
         }
     );
@@ -216,7 +233,7 @@ fn each_choice_has_its_names_and_no_others() {
         (r#"{"tls":"no"}"#, r#"/tls is "no", expected one of system_certificates"#),
         (
             r#"{"credentials":{"auth_type":"oauth"}}"#,
-            r#"/credentials/auth_type is "oauth", expected one of user_password"#,
+            r#"/credentials/auth_type is "oauth", expected one of user_password, oauth_client_credentials, aws_msk_iam"#,
         ),
         (
             r#"{"credentials":{"auth_type":"user_password","mechanism":"GSSAPI"}}"#,
@@ -230,7 +247,10 @@ fn each_choice_has_its_names_and_no_others() {
 #[test]
 fn incomplete_credentials_say_what_is_missing() {
     for (members, message) in [
-        ("{}", "/credentials/auth_type is missing; set it to \"user_password\""),
+        (
+            "{}",
+            "/credentials/auth_type is missing; set it to one of \"user_password\", \"oauth_client_credentials\", \"aws_msk_iam\"",
+        ),
         (
             r#"{"auth_type":"user_password"}"#,
             "/credentials/mechanism is missing; choose the one that the brokers offer: PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512",
@@ -345,7 +365,7 @@ fn security_protocol_follows_tls_and_credentials() {
 fn registry_endpoints_are_plain_http_addresses() {
     let read = |text: &str| {
         endpoint(&with(&format!(r#"{{"schema_registry":{{"endpoint":{}}}}}"#, Value::from(text))))
-            .map(|config| config.schema_registry.unwrap().endpoint.to_string())
+            .map(|config| config.schema_registry.unwrap().endpoint[0].to_string())
     };
     assert_eq!(read("http://127.0.0.1:8081").unwrap(), "http://127.0.0.1:8081/");
     assert_eq!(read("https://r/apis/ccompat/v7").unwrap(), "https://r/apis/ccompat/v7");
@@ -370,6 +390,92 @@ fn registry_endpoints_are_plain_http_addresses() {
             format!("reading the endpoint configuration: /schema_registry/endpoint is {value:?}: {reason}")
         );
     }
+}
+
+#[test]
+fn a_registrys_login_is_one_and_whole() {
+    let refusal = |members: &str| {
+        let error =
+            refusal(&format!(r#"{{"schema_registry":{{"endpoint":"https://r, http://s",{members}}}}}"#));
+        error.replace("reading the endpoint configuration: /schema_registry/", "")
+    };
+    let pem = "-----BEGIN X";
+    assert_eq!(
+        refusal(r#""use_latest_version":true"#),
+        r#"use_latest_version is "true": with subject_strategy topic_hash a subject has no other schema than that of the documents: choose topic_name, record_name or topic_record_name, or remove it"#
+    );
+    assert_eq!(
+        refusal(r#""compatibility":"NONE","auto_register":false"#),
+        r#"compatibility is "NONE": it is set for subjects that are new, and with auto_register false none is: remove it, or set auto_register to true"#
+    );
+    assert_eq!(
+        refusal(r#""bearer_token":"t0ken","username":"u","password":"p""#),
+        r#"bearer_token is "***": a request has one login: remove it, or username and password"#
+    );
+    assert_eq!(
+        refusal(r#""bearer_token":"t0ken\n""#),
+        r#"bearer_token is "***": expected letters, digits and signs of ASCII, without blanks or line ends"#
+    );
+    assert_eq!(
+        refusal(&format!(r#""client_certificate":"{pem}""#)),
+        "client_key is missing; client_certificate needs its private key"
+    );
+    assert_eq!(
+        refusal(&format!(r#""client_key":"{pem}""#)),
+        "client_certificate is missing; client_key needs the certificate that it belongs to"
+    );
+    assert_eq!(
+        refusal(&format!(r#""ca_certificate":"{pem}""#)),
+        r#"endpoint is "http://s/": certificates are for addresses that begin with https://: remove ca_certificate, or make this one of https"#
+    );
+    assert_eq!(
+        refusal(r#""ca_certificate":"/etc/ca.pem""#),
+        r#"ca_certificate is "***": expected PEM text, with a line that starts with -----BEGIN: give the content of the file, not its name"#
+    );
+}
+
+/// The name that a binding's record has, by strategy, namespace, and the resource's own.
+#[test]
+fn records_have_the_names_that_strategy_and_options_give() {
+    let name = |strategy: &str, namespace: &str, resource: &str| {
+        let config = accepted(&format!(
+            r#"{{"schema_registry":{{"endpoint":"http://r","subject_strategy":"{strategy}","record_namespace":"{namespace}"}}}}"#
+        ));
+        assert_eq!(config.subject_strategy().as_str(), strategy);
+        let resource = format!(r#"{{"topic":"shop.orders","record_name":"{resource}"}}"#);
+        config.record_name(&Resource::parse(resource.as_bytes()).unwrap())
+    };
+    for strategy in ["topic_hash", "topic_name"] {
+        assert_eq!(name(strategy, "", ""), "root");
+        assert_eq!(name(strategy, "com.acme", ""), "com.acme.root");
+    }
+    for strategy in ["record_name", "topic_record_name"] {
+        assert_eq!(name(strategy, "", ""), "shop_orders");
+        assert_eq!(name(strategy, "com.acme", ""), "com.acme.shop_orders");
+    }
+    for strategy in ["topic_hash", "topic_name", "record_name", "topic_record_name"] {
+        assert_eq!(name(strategy, "com.acme", "Order"), "com.acme.Order");
+        assert_eq!(name(strategy, "com.acme", "shop.Order"), "shop.Order");
+    }
+    let plain = accepted("{}");
+    let resource = Resource::parse(br#"{"topic":"orders"}"#).unwrap();
+    assert_eq!(
+        (plain.subject_strategy(), plain.record_name(&resource).as_str()),
+        (SubjectStrategy::TopicHash, "root")
+    );
+
+    assert_eq!(
+        refusal(r#"{"schema_registry":{"endpoint":"http://r","record_namespace":"com.1"}}"#),
+        "reading the endpoint configuration: /schema_registry/record_namespace is \"com.1\": expected a namespace by Avro's rules: parts with dots between them, each a letter a-z or A-Z or an underscore, then letters, digits and underscores"
+    );
+    assert_eq!(
+        refusal(r#"{"schema_registry":{"endpoint":"http://r","subject_strategy":"TopicNameStrategy"}}"#),
+        "reading the endpoint configuration: /schema_registry/subject_strategy is \"TopicNameStrategy\", expected one of topic_hash, topic_name, record_name, topic_record_name"
+    );
+    assert_eq!(
+        Resource::parse(br#"{"topic":"t","record_name":"int"}"#).unwrap_err().to_string(),
+        "reading the resource configuration: /record_name is \"int\": \"int\" is the name of one of Avro's own types: choose another"
+    );
 }
 
 #[test]
@@ -689,7 +795,17 @@ fn every_property_of_the_forms_is_described() {
 }
 
 /// Said here once more, so that nothing becomes a secret, or ceases to be one, by the way.
-const SECRETS: &[&str] = &["/credentials/password", "/schema_registry/password"];
+const SECRETS: &[&str] = &[
+    "/credentials/password",
+    "/credentials/client_secret",
+    "/credentials/secret_access_key",
+    "/credentials/session_token",
+    "/schema_registry/password",
+    "/schema_registry/bearer_token",
+    "/schema_registry/client_key",
+    "/tls_certificates/client_key",
+    "/tls_certificates/client_key_password",
+];
 
 /// What a form offers and what is parsed must not drift apart.
 #[test]

@@ -48,6 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[cfg_attr(miri, ignore = "long input: minutes in Miri")]
     fn the_arena_keeps_little() {
         let mut scratch = Scratch::default();
         scratch.arena.alloc_slice_fill_copy(1 << 20, 0u8);

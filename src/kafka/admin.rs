@@ -5,7 +5,7 @@
 
 #![allow(unsafe_code, reason = "librdkafka's admin calls")]
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::{CStr, c_char, c_int};
 use std::slice;
 use std::time::{Duration, Instant};
@@ -18,7 +18,7 @@ use tracing::debug;
 use super::client::{Client, Code, Content, Detached, Event, Kind, c_name, millis, owned};
 use super::error::{Error, connection_remedy, is_decisive, remedy};
 use super::settings::client_settings;
-use crate::config::EndpointConfig;
+use crate::config::{EndpointConfig, NewTopic};
 
 /// Asks whether the brokers answer: one request that names no topic.
 ///
@@ -26,7 +26,7 @@ use crate::config::EndpointConfig;
 ///
 /// [`Error::Unreachable`] within `timeout`, as soon as it is plain that no broker will answer.
 pub fn probe(config: &EndpointConfig, timeout: Duration) -> Result<(), Error> {
-    let client = Detached::new(Kind::Consumer, &client_settings(config))?;
+    let client = Detached::new(Kind::Consumer, &client_settings(config), config.credentials.as_ref())?;
     let asked =
         Question::new(&client, &config.bootstrap_servers, "asking the brokers for themselves", timeout);
     asked.describe_cluster();
@@ -45,42 +45,38 @@ pub fn probe(config: &EndpointConfig, timeout: Duration) -> Result<(), Error> {
 /// The first topic that could not be created, with the brokers' reason; [`Error::Unreachable`].
 pub async fn create_missing(
     config: &EndpointConfig,
-    topics: &[String],
-    partitions: i32,
-    replication: i32,
+    topics: &[NewTopic],
     timeout: Duration,
 ) -> Result<Vec<String>, Error> {
     let (config, topics) = (config.clone(), topics.to_vec());
-    tokio::task::spawn_blocking(move || create_now(&config, &topics, partitions, replication, timeout))
+    tokio::task::spawn_blocking(move || create_now(&config, &topics, timeout))
         .await
         .unwrap_or_else(|error| Err(Error::Client { reason: format!("creating topics: {error}") }))
 }
 
-fn create_now(
-    config: &EndpointConfig,
-    topics: &[String],
-    partitions: i32,
-    replication: i32,
-    timeout: Duration,
-) -> Result<Vec<String>, Error> {
+fn create_now(config: &EndpointConfig, topics: &[NewTopic], timeout: Duration) -> Result<Vec<String>, Error> {
     let mut seen = BTreeSet::new();
-    let topics: Vec<&str> = topics.iter().map(String::as_str).filter(|name| seen.insert(*name)).collect();
+    let topics: Vec<&NewTopic> = topics.iter().filter(|topic| seen.insert(&topic.name)).collect();
     if topics.is_empty() {
         return Ok(Vec::new());
     }
     let deadline = Instant::now() + timeout;
     // A consumer's metadata requests create nothing, whatever the brokers allow.
-    let client = Detached::new(Kind::Consumer, &client_settings(config))?;
+    let client = Detached::new(Kind::Consumer, &client_settings(config), config.credentials.as_ref())?;
 
     let mut missing = Vec::new();
-    let described = describe(&client, &config.bootstrap_servers, &topics, timeout)?;
+    let names: Vec<&str> = topics.iter().map(|topic| topic.name.as_str()).collect();
+    let described = describe(&client, &config.bootstrap_servers, &names, timeout)?;
     for (&topic, found) in topics.iter().zip(described) {
         match found {
             Ok(_) => {}
             Err(code) if is_unknown_topic(code) => missing.push(topic),
             // Kafka also answers so for a topic that is missing where the user may create but not describe.
             Err(code) if code.is(Name::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED) => missing.push(topic),
-            Err(code) => return Err(create_error(topic, partitions, replication, code, "")),
+            Err(code) => {
+                let NewTopic { name, partitions, replication_factor, .. } = topic;
+                return Err(create_error(name.as_str(), *partitions, *replication_factor, code, ""));
+            }
         }
     }
     if missing.is_empty() {
@@ -89,7 +85,7 @@ fn create_now(
 
     let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_secs(1));
     let asked = Question::new(&client, &config.bootstrap_servers, "creating topics", left);
-    asked.create(&missing, partitions, replication, &[])?;
+    asked.create(&missing, false)?;
     let answer = asked.answer(sys::RD_KAFKA_EVENT_CREATETOPICS_RESULT)?;
     if let Some((code, text)) = answer.answer_error() {
         return Err(asked.refused(code, &text));
@@ -100,7 +96,10 @@ fn create_now(
         if code.0 == 0 {
             created.push(topic);
         } else if !code.is(Name::RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS) {
-            failure.get_or_insert_with(|| create_error(&topic, partitions, replication, code, &text));
+            let asked = missing.iter().find(|missing| missing.name.as_str() == topic);
+            let (partitions, replicas) =
+                asked.map_or((0, 0), |asked| (asked.partitions, asked.replication_factor));
+            failure.get_or_insert_with(|| create_error(&topic, partitions, replicas, code, &text));
         }
     }
     match failure {
@@ -190,14 +189,13 @@ pub(super) fn described_topics(answer: &Event) -> Vec<(String, Result<i32, Code>
     }
 }
 
-/// A setting of topics: the values that the brokers tell, by topic.
-pub(super) fn topic_setting(
+/// What the brokers tell of the settings of topics: values by name, by topic.
+pub(super) fn topic_settings(
     client: &Client,
     brokers: &str,
     topics: &[&str],
-    setting: &str,
     timeout: Duration,
-) -> Result<HashMap<String, String>, Error> {
+) -> Result<HashMap<String, BTreeMap<String, String>>, Error> {
     let asked = Question::new(client, brokers, "asking for the settings of topics", timeout);
     asked.describe_configs(topics)?;
     let answer = asked.answer(sys::RD_KAFKA_EVENT_DESCRIBECONFIGS_RESULT)?;
@@ -212,15 +210,14 @@ pub(super) fn topic_setting(
         }
         let mut count = 0;
         let resources = sys::rd_kafka_DescribeConfigs_result_resources(result, &mut count);
-        let mut found = HashMap::new();
+        let mut found: HashMap<_, BTreeMap<_, _>> = HashMap::new();
         for &resource in items(resources, count) {
-            let topic = owned(sys::rd_kafka_ConfigResource_name(resource));
+            let settings = found.entry(owned(sys::rd_kafka_ConfigResource_name(resource))).or_default();
             let mut entries = 0;
             let configs = sys::rd_kafka_ConfigResource_configs(resource, &mut entries);
             for &entry in items(configs, entries) {
-                if owned(sys::rd_kafka_ConfigEntry_name(entry)) == setting {
-                    found.insert(topic.clone(), owned(sys::rd_kafka_ConfigEntry_value(entry)));
-                }
+                let name = owned(sys::rd_kafka_ConfigEntry_name(entry));
+                settings.insert(name, owned(sys::rd_kafka_ConfigEntry_value(entry)));
             }
         }
         Ok(found)
@@ -361,20 +358,14 @@ impl<'a> Question<'a> {
         Ok(())
     }
 
-    /// Asks for topics, with settings where they are not to be the brokers' own.
-    pub(super) fn create(
-        &self,
-        topics: &[&str],
-        partitions: i32,
-        replication: i32,
-        settings: &[(&str, &str)],
-    ) -> Result<(), Error> {
+    /// Asks for topics; where it is only to be `checked`, none is made.
+    pub(super) fn create(&self, topics: &[&NewTopic], checked: bool) -> Result<(), Error> {
         let mut wanted = Vec::with_capacity(topics.len());
-        for topic in topics {
-            let name = c_name(topic)?;
-            match new_topic(&name, partitions, replication) {
+        for NewTopic { name: topic, partitions, replication_factor, config } in topics {
+            let name = c_name(topic.as_str())?;
+            match new_topic(&name, *partitions, *replication_factor) {
                 Ok(topic) => {
-                    for (name, value) in settings {
+                    for (name, value) in config {
                         let (name, value) = (c_name(name)?, c_name(value)?);
                         // SAFETY: the topic is live; name and value are copied.
                         let _ = unsafe { rd_kafka_NewTopic_set_config(topic, name.as_ptr(), value.as_ptr()) };
@@ -385,9 +376,9 @@ impl<'a> Question<'a> {
                     // SAFETY: these were made above and are not used again.
                     unsafe { sys::rd_kafka_NewTopic_destroy_array(wanted.as_mut_ptr(), wanted.len()) };
                     return Err(Error::Create {
-                        topic: (*topic).to_owned(),
-                        partitions,
-                        replication,
+                        topic: topic.to_string(),
+                        partitions: *partitions,
+                        replication: *replication_factor,
                         reason,
                         remedy: "see topic_partitions and topic_replication_factor",
                     });
@@ -405,6 +396,12 @@ impl<'a> Question<'a> {
                 text.as_mut_ptr(),
                 text.len(),
             );
+            let _set_for_this_operation = rd_kafka_AdminOptions_set_validate_only(
+                options,
+                c_int::from(checked),
+                text.as_mut_ptr(),
+                text.len(),
+            );
             sys::rd_kafka_CreateTopics(
                 self.client.as_ptr(),
                 wanted.as_mut_ptr(),
@@ -419,7 +416,7 @@ impl<'a> Question<'a> {
     }
 }
 
-pub(super) fn new_topic(
+fn new_topic(
     name: &CStr,
     partitions: i32,
     replication: i32,
@@ -470,6 +467,12 @@ pub(super) unsafe fn items<'a, T>(items: *mut *const T, count: usize) -> &'a [*c
 // The bindings declare these with an `enum`, see `RawMessage`.
 unsafe extern "C" {
     fn rd_kafka_error_code(error: *const sys::rd_kafka_error_t) -> c_int;
+    fn rd_kafka_AdminOptions_set_validate_only(
+        options: *mut sys::rd_kafka_AdminOptions_t,
+        validate_only: c_int,
+        text: *mut c_char,
+        text_len: usize,
+    ) -> c_int;
     fn rd_kafka_NewTopic_set_config(
         topic: *mut sys::rd_kafka_NewTopic_t,
         name: *const c_char,

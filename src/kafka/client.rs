@@ -19,6 +19,9 @@ use rdkafka::error::KafkaError;
 use rdkafka_sys as sys;
 
 use super::error::Error;
+use super::renewal::Renewal;
+use crate::config::Credentials;
+use crate::login;
 
 /// What a client is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +35,8 @@ pub(super) enum Kind {
 pub(super) struct Client {
     handle: NonNull<sys::rd_kafka_t>,
     main: NonNull<sys::rd_kafka_queue_t>,
+    /// Where the login is by token.
+    renewal: Option<Renewal>,
 }
 
 // SAFETY: librdkafka's handles may be used from any thread at any time; it locks by itself.
@@ -40,8 +45,14 @@ unsafe impl Send for Client {}
 unsafe impl Sync for Client {}
 
 impl Client {
-    /// Starts a client whose delivery reports, errors and logs come as events of its main queue.
-    pub(super) fn new(kind: Kind, settings: &ClientConfig) -> Result<Self, Error> {
+    /// Starts a client whose delivery reports, errors and logs come as events of its main queue. One that logs in by
+    /// token has its first when this returns, which may take some seconds.
+    pub(super) fn new(
+        kind: Kind,
+        settings: &ClientConfig,
+        credentials: Option<&Credentials>,
+    ) -> Result<Self, Error> {
+        let tokens = credentials.map(login::Source::of).transpose()?.flatten();
         let conf = settings
             .create_native_config()
             .map_err(|error| Error::Client { reason: reason(settings, &error) })?;
@@ -58,14 +69,17 @@ impl Client {
                 sys::RD_KAFKA_EVENT_DR
                     | sys::RD_KAFKA_EVENT_ERROR
                     | sys::RD_KAFKA_EVENT_LOG
-                    | sys::RD_KAFKA_EVENT_STATS,
+                    | sys::RD_KAFKA_EVENT_STATS
+                    | sys::RD_KAFKA_EVENT_OAUTHBEARER_TOKEN_REFRESH,
             );
+            // Or the wish for a token would come to whoever polls the main queue.
+            sys::rd_kafka_conf_enable_sasl_queue(conf.ptr(), c_int::from(tokens.is_some()));
             sys::rd_kafka_conf_set_log_cb(conf.ptr(), None);
             sys::rd_kafka_new(kind, conf.ptr(), text.as_mut_ptr(), text.len())
         };
         let Some(handle) = NonNull::new(handle) else {
             // SAFETY: librdkafka ended the text with nul, or left the zeros.
-            return Err(Error::Client { reason: unsafe { owned(text.as_ptr()) } });
+            return Err(Error::Client { reason: with_option(unsafe { owned(text.as_ptr()) }) });
         };
         std::mem::forget(conf);
         // SAFETY: the handle is live; a null queue means the main queue.
@@ -74,7 +88,12 @@ impl Client {
             sys::rd_kafka_queue_get_main(handle.as_ptr())
         };
         let main = NonNull::new(main).expect("every client has a main queue");
-        Ok(Self { handle, main })
+        let mut client = Self { handle, main, renewal: None };
+        if let Some(source) = tokens {
+            // SAFETY: the client is live, and drops what it gets here before it goes.
+            client.renewal = Some(unsafe { Renewal::start(handle, source) }?);
+        }
+        Ok(client)
     }
 
     /// The next event of the main queue, or none within `timeout` or after [`wake`](Self::wake).
@@ -152,6 +171,7 @@ impl Client {
 
 impl Drop for Client {
     fn drop(&mut self) {
+        drop(self.renewal.take());
         // SAFETY: this is the only owner; topic and queue handles keep it alive through their `Arc`. After
         // rd_kafka_destroy no thread of librdkafka reads lent memory.
         unsafe {
@@ -218,8 +238,12 @@ pub(super) struct Detached(Option<Client>);
 
 impl Detached {
     /// As [`Client::new`].
-    pub(super) fn new(kind: Kind, settings: &ClientConfig) -> Result<Self, Error> {
-        Client::new(kind, settings).map(|client| Self(Some(client)))
+    pub(super) fn new(
+        kind: Kind,
+        settings: &ClientConfig,
+        credentials: Option<&Credentials>,
+    ) -> Result<Self, Error> {
+        Client::new(kind, settings, credentials).map(|client| Self(Some(client)))
     }
 
     /// The client, whose end is from here on waited for.
@@ -510,8 +534,9 @@ pub(super) fn millis(time: Duration) -> c_int {
 /// Why a setting was refused, without its value: it may be a password.
 fn reason(settings: &ClientConfig, error: &KafkaError) -> String {
     match error {
-        KafkaError::ClientConfig(_, text, name, _) if name != "sasl.password" => {
-            format!("setting {name} was refused: {text}")
+        KafkaError::ClientConfig(_, text, name, value) if !SECRETS.contains(&&name[..]) => {
+            let text = text.trim_end().replace(&format!("\"{value}\""), "\"***\"");
+            format!("setting {name} was refused: {text}; see advanced.client_properties")
         }
         KafkaError::ClientConfig(_, _, name, _) => format!("setting {name} was refused"),
         _ => {
@@ -522,6 +547,25 @@ fn reason(settings: &ClientConfig, error: &KafkaError) -> String {
         }
     }
 }
+
+/// What librdkafka says of settings that do not go together, with the option that they come from.
+fn with_option(text: String) -> String {
+    let option = if text.contains("ssl.key.pem") {
+        "check tls_certificates.client_key and its password"
+    } else if text.contains("ssl.certificate.pem") {
+        "check tls_certificates.client_certificate"
+    } else if text.contains("ssl.ca.pem") {
+        "check tls_certificates.ca_certificate"
+    } else if text.contains("rivate key") {
+        "check that tls_certificates.client_key is the key of client_certificate"
+    } else {
+        "see advanced.client_properties"
+    };
+    format!("{text}; {option}")
+}
+
+/// Settings whose values are secret, whatever librdkafka says of them.
+const SECRETS: [&str; 3] = ["sasl.password", "ssl.key.pem", "ssl.key.password"];
 
 // The bindings declare these with an `enum`, see `RawMessage`.
 unsafe extern "C" {

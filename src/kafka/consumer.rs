@@ -90,7 +90,7 @@ impl Consumer {
             // Messages may be as large as the producer lets them be.
             .set("receive.message.max.bytes", "1100000000");
         adjust(&mut settings);
-        let client = Arc::new(Client::new(Kind::Consumer, &settings)?);
+        let client = Arc::new(Client::new(Kind::Consumer, &settings, config.credentials.as_ref())?);
         let names: Vec<&str> = topics.iter().map(String::as_str).collect();
         let found = describe(&client, &config.bootstrap_servers, &names, WITHIN)?;
         // SAFETY: the client is live.

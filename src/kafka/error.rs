@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use rdkafka_sys::rd_kafka_resp_err_t as Name;
 
+use crate::login;
+
 /// A failure of the Kafka side. Every text says what was being done, what came, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
@@ -14,6 +16,9 @@ pub enum Error {
         /// librdkafka's reason, without the value of any setting that is secret.
         reason: String,
     },
+    /// The login needs a token, and none came.
+    #[error("logging in to the brokers: {0}")]
+    Login(#[from] login::Error),
     /// A thread could not be started, or ended before its time.
     #[error("the thread that receives delivery reports {reason}")]
     Thread {
@@ -71,6 +76,27 @@ pub enum Error {
         reason: String,
         /// What to do.
         remedy: &'static str,
+    },
+    /// A property of a topic that exists is not known to its brokers.
+    #[error("topic \"{topic}\": the brokers know no property {property:?} of topics; correct topic_config")]
+    TopicProperty {
+        /// The topic.
+        topic: String,
+        /// The property's name.
+        property: String,
+    },
+    /// The producer is told to send batches that a topic does not take.
+    #[error(
+        "topic \"{topic}\": batches of {batch} bytes (batch.size of advanced.client_properties) are more than the {limit} \
+         that it takes (its max.message.bytes); lower the one, or raise the other"
+    )]
+    BatchSize {
+        /// The topic.
+        topic: String,
+        /// Bytes of a batch.
+        batch: usize,
+        /// Bytes that the topic takes.
+        limit: usize,
     },
     /// A message is larger than the client can send at all.
     #[error(
@@ -264,6 +290,10 @@ pub(super) fn remedy(code: i32) -> &'static str {
             "set topic_replication_factor to no more than the number of brokers",
         ),
         (
+            Name::RD_KAFKA_RESP_ERR_INVALID_CONFIG,
+            "correct topic_config: these brokers do not know the property, or do not take its value",
+        ),
+        (
             Name::RD_KAFKA_RESP_ERR_INVALID_PARTITIONS,
             "set topic_partitions to a number that the brokers allow",
         ),
@@ -326,7 +356,16 @@ pub(super) fn connection_remedy(code: i32, text: &str) -> &'static str {
     } else if text.contains("certificate verify failed") || text.contains("certificate could not be verified")
     {
         "the broker's certificate is of an authority that is not known here, or names another host: \
-         install the authority's certificate, or name its file in SSL_CERT_FILE"
+         give the authority's certificate in tls_certificates.ca_certificate, or name its file in SSL_CERT_FILE"
+    } else if ["alert bad certificate", "alert certificate", "alert unknown ca", "certificate required"]
+        .iter()
+        .any(|alert| text.contains(alert))
+    {
+        "the brokers want a client certificate, of an authority that they know: check \
+         tls_certificates.client_certificate and client_key"
+    } else if text.contains("\"invalid_token\"") || text.contains("OAUTHBEARER token") {
+        "the brokers do not take the token: check that they trust its issuer, its audience and scope (credentials.scope), and that \
+         the clocks agree; for AWS MSK IAM check region and key of credentials, and the key's policy"
     } else if is(Name::RD_KAFKA_RESP_ERR__AUTHENTICATION)
         || is(Name::RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED)
     {

@@ -86,7 +86,7 @@ impl Cluster {
         let mut settings = ClientConfig::new();
         // Nobody polls this client.
         settings.set("log_level", "0");
-        let client = Client::new(Kind::Producer, &settings)?;
+        let client = Client::new(Kind::Producer, &settings, None)?;
         // SAFETY: the client is live, and outlives the cluster.
         let cluster = unsafe { sys::rd_kafka_mock_cluster_new(client.as_ptr(), (brokers - 1).max(1)) };
         let cluster = NonNull::new(cluster)

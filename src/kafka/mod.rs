@@ -3,7 +3,7 @@
 //! mock cluster.
 //!
 //! All of the crate's `unsafe` is in this room, in `client` (owned handles of librdkafka's objects), and in
-//! the thin calls of `admin`, `inspect`, `notes`, `progress`, `consumer`, `mock` and `exit`. What is written is lent to librdkafka without a
+//! the thin calls of `admin`, `inspect`, `notes`, `progress`, `consumer`, `renewal`, `mock` and `exit`. What is written is lent to librdkafka without a
 //! copy; `ledger` owns the memory until the delivery reports of everything in it have come.
 //!
 //! Threads: the session's thread owns the [`Outbox`]; one thread named `delivery` polls librdkafka's main
@@ -18,6 +18,7 @@ mod consumer;
 mod delivery;
 mod error;
 mod exit;
+mod fit;
 mod gather;
 mod inspect;
 mod ledger;
@@ -26,12 +27,17 @@ mod notes;
 mod outbox;
 mod partition;
 mod progress;
+mod renewal;
 mod settings;
 mod statistics;
+mod sync;
 mod topics;
 mod transaction;
+mod verdict;
 mod watch;
 
+#[cfg(test)]
+mod lending;
 #[cfg(test)]
 mod tests;
 
@@ -39,6 +45,7 @@ pub use self::admin::{create_missing, probe};
 pub use self::consumer::{Consumer, Record, Start};
 pub use self::error::Error;
 pub use self::exit::exit_now;
+pub use self::fit::check_topics;
 pub use self::inspect::{ClusterFacts, Inspection, Node, Operation, TopicFacts, Trouble};
 pub use self::ledger::AckTracker;
 pub use self::notes::{Header, Note};

@@ -200,7 +200,7 @@ impl Outbox {
                 transactional(&mut settings, config, id);
             }
             adjust(&mut settings);
-            Detached::new(Kind::Producer, &settings)
+            Detached::new(Kind::Producer, &settings, config.credentials.as_ref())
         };
         let mut names: Vec<TopicName> = Vec::new();
         let mut places = Vec::with_capacity(topics.len());
@@ -225,12 +225,12 @@ impl Outbox {
         }
         let brokers = &config.bootstrap_servers;
 
-        let mut batch_bytes = BATCH_BYTES;
+        let mut batch_bytes = config.advanced.client.batch_bytes().unwrap_or(BATCH_BYTES);
         let mut client = start(batch_bytes)?;
         let mut partitions = partitions_of(&client, brokers, &names)?;
         ask_limits(&client, brokers, &mut names);
         let limit = names[..documents].iter().filter_map(|name| name.max_message_bytes).min();
-        if let Some(below) = limit.map(batch_bytes_below).filter(|bytes| *bytes < BATCH_BYTES) {
+        if let Some(below) = limit.map(batch_bytes_below).filter(|bytes| *bytes < batch_bytes) {
             // librdkafka does not split a batch that a broker refuses, and has one batch size for all topics.
             batch_bytes = below;
             info!(batch_bytes, "batches are kept below the smallest max.message.bytes of the topics");
@@ -458,10 +458,8 @@ impl Outbox {
         let has_notes = !self.notes.is_empty();
         let (topics, touched) = (&self.topics, &self.touched);
         self.wait(|state| {
-            let due = state.due();
             let headers = if has_notes { header_bytes(topics, touched, state) } else { 0 };
-            (due == 0 || (due + count <= most && state.chunks.has_room(keys + copies + headers)))
-                .then_some(())
+            state.has_room(count, most, keys + copies + headers).then_some(())
         })?;
         if let Some((transactions, _)) = &mut self.transactions {
             transactions.begin(&self.ledger)?;
@@ -584,13 +582,13 @@ impl Outbox {
         let mut seen = None;
         while start < self.scratch.len() {
             let batch = &mut self.scratch[start..];
-            // SAFETY: values lie in the open buffer or page, whose finished messages do not move, or in sealed chunks;
-            // all are kept by this type and its ledger until their reports have come or the client is gone.
-            // Keys lie in `self.keys`, which nobody changes during the call.
             let refused = if has_notes {
+                // SAFETY: values lie in the open buffer or page, whose finished messages do not move, or in sealed
+                // chunks; all are kept by this type and its ledger until their reports have come or the client is
+                // gone. Keys lie in `self.keys`, which nobody changes during the call.
                 unsafe { self.notes.produce(handle, partition, batch, &self.numbers[start..]) }
             } else {
-                // SAFETY: the same.
+                // SAFETY: as above.
                 unsafe { handle.produce(partition, batch) };
                 let refused = batch.iter().position(|message| error_of(message).0 != 0);
                 refused.map(|at| (at, error_of(&batch[at])))
@@ -605,8 +603,7 @@ impl Outbox {
             // something has come back: not just its report, which is in the ledger before librdkafka takes the message
             // off its count. What came back during the call counts, or it would be waited for in vain: so the first
             // time the call is repeated at once.
-            let returned = self.wait(|state| (Some(state.returned) != seen).then_some(state.returned))?;
-            seen = Some(returned);
+            seen = Some(self.wait(|state| state.returned_since(seen))?);
         }
         Ok(())
     }

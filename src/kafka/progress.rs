@@ -13,13 +13,13 @@ use rdkafka_sys as sys;
 use rdkafka_sys::rd_kafka_resp_err_t as Name;
 use tracing::{info, warn};
 
-use super::admin::{Question, create_error, created_topics, describe, is_unknown_topic, topic_setting};
+use super::admin::{Question, create_error, created_topics, describe, is_unknown_topic, topic_settings};
 use super::client::{Detached, Kind};
 use super::consumer::{Consumer, Read, Record, Start};
 use super::error::{Error, remedy};
 use super::settings::client_settings;
 use super::topics::{GETS_ROUND_WITHIN, check_partitions};
-use crate::config::EndpointConfig;
+use crate::config::{EndpointConfig, NewTopic};
 
 /// Creates the configuration's progress topic, unless it is there, and says whether it did. One that is there is checked.
 ///
@@ -30,7 +30,7 @@ pub fn prepare_progress_topic(config: &EndpointConfig, timeout: Duration) -> Res
     let topic = config.advanced.progress_topic.as_str();
     let replication = config.topic_replication_factor;
     let brokers = &config.bootstrap_servers;
-    let client = Detached::new(Kind::Consumer, &client_settings(config))?;
+    let client = Detached::new(Kind::Consumer, &client_settings(config), config.credentials.as_ref())?;
 
     let described = describe(&client, brokers, &[topic], timeout)?;
     let missing = match described.into_iter().next() {
@@ -47,7 +47,14 @@ pub fn prepare_progress_topic(config: &EndpointConfig, timeout: Duration) -> Res
     };
     if missing {
         let asked = Question::new(&client, brokers, "creating the progress topic", timeout);
-        asked.create(&[topic], 1, replication, SETTINGS)?;
+        let settings = SETTINGS.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let wanted = NewTopic {
+            name: config.advanced.progress_topic.clone(),
+            partitions: 1,
+            replication_factor: replication,
+            config: settings.collect(),
+        };
+        asked.create(&[&wanted], false)?;
         let answer = asked.answer(sys::RD_KAFKA_EVENT_CREATETOPICS_RESULT)?;
         if let Some((code, text)) = answer.answer_error() {
             return Err(asked.refused(code, &text));
@@ -60,8 +67,11 @@ pub fn prepare_progress_topic(config: &EndpointConfig, timeout: Duration) -> Res
             None => {}
         }
     }
-    match topic_setting(&client, brokers, &[topic], "cleanup.policy", timeout) {
-        Ok(found) => check_policy(topic, found.get(topic).map(String::as_str))?,
+    match topic_settings(&client, brokers, &[topic], timeout) {
+        Ok(found) => {
+            let policy = found.get(topic).and_then(|settings| settings.get("cleanup.policy"));
+            check_policy(topic, policy.map(String::as_str))?;
+        }
         Err(error) => {
             warn!(%error, topic, "whether the progress topic is compacted, and nothing else, is not known");
         }

@@ -6,7 +6,7 @@ use std::path::Path;
 use rdkafka::ClientConfig;
 
 use super::statistics;
-use crate::config::{Credentials, EndpointConfig, Tls};
+use crate::config::{Credentials, EndpointConfig, Secret, Tls};
 
 /// Properties that every client shares: addresses, login, encryption, name, logs.
 ///
@@ -19,27 +19,52 @@ pub fn client_settings(config: &EndpointConfig) -> ClientConfig {
 
 fn settings_with(config: &EndpointConfig, variable: impl Fn(&str) -> Option<String>) -> ClientConfig {
     let mut settings = ClientConfig::new();
+    settings.set("client.id", "materialize-kafka");
+    for (name, value) in &config.advanced.client.client_properties {
+        settings.set(name, value);
+    }
     settings
         .set("bootstrap.servers", &config.bootstrap_servers)
-        .set("client.id", "materialize-kafka")
         .set("security.protocol", config.security_protocol())
         // Logs come as events, or librdkafka prints them on stderr by itself.
         .set("log.queue", "true")
         // A topic comes into being through Apply, never because somebody asked for its metadata. A producer's
         // default is true.
         .set("allow.auto.create.topics", "false");
-    if let Some(Credentials::UserPassword { mechanism, username, password }) = &config.credentials {
-        settings
-            .set("sasl.mechanism", mechanism.as_str())
-            .set("sasl.username", username)
-            .set("sasl.password", password.expose());
+    match &config.credentials {
+        None => {}
+        Some(Credentials::UserPassword { mechanism, username, password }) => {
+            settings
+                .set("sasl.mechanism", mechanism.as_str())
+                .set("sasl.username", username)
+                .set("sasl.password", password.expose());
+        }
+        // The client gets its tokens by itself.
+        Some(Credentials::OauthClientCredentials { .. } | Credentials::AwsMskIam { .. }) => {
+            settings.set("sasl.mechanism", "OAUTHBEARER");
+        }
     }
-    if let Some(Tls::SystemCertificates) = config.tls {
+    let certificates = config.tls_certificates.as_ref();
+    if let Some(authority) = certificates.and_then(|certificates| certificates.ca_certificate.as_deref()) {
+        settings.set("ssl.ca.pem", authority);
+    } else if let Some(Tls::SystemCertificates) = config.tls {
         // librdkafka's one property takes a file or a folder; a file that names itself goes first.
         let place = variable("SSL_CERT_FILE")
             .filter(|file| Path::new(file).is_file())
             .or_else(|| variable("SSL_CERT_DIR").filter(|folder| Path::new(folder).is_dir()));
         settings.set("ssl.ca.location", place.as_deref().unwrap_or("probe"));
+    }
+    if let Some(certificates) = certificates {
+        let own = [
+            ("ssl.certificate.pem", certificates.client_certificate.as_deref()),
+            ("ssl.key.pem", certificates.client_key.as_ref().map(Secret::expose)),
+            ("ssl.key.password", certificates.client_key_password.as_ref().map(Secret::expose)),
+        ];
+        for (name, value) in own {
+            if let Some(value) = value {
+                settings.set(name, value);
+            }
+        }
     }
     settings
 }
@@ -54,11 +79,6 @@ pub fn producer_settings(config: &EndpointConfig, batch_bytes: usize) -> ClientC
         .set("acks", "all")
         // Age is no failure: messages wait behind backpressure, and a stall is noticed by the ledger.
         .set("message.timeout.ms", "0")
-        // The commit's flush ignores the linger, so it costs no latency at the end of a transaction; during one,
-        // an idempotent producer sends one request a partition and round trip: a larger batch is a faster one.
-        .set("linger.ms", LINGER_MS)
-        .set("batch.size", batch_bytes.to_string())
-        .set("batch.num.messages", "100000")
         // The most that librdkafka allows: the brokers' limit is the one that refuses a message. A batch is
         // bounded by batch.size, which only a single message may exceed.
         .set("message.max.bytes", MESSAGE_MAX_BYTES.to_string())
@@ -66,12 +86,28 @@ pub fn producer_settings(config: &EndpointConfig, batch_bytes: usize) -> ClientC
         .set("queue.buffering.max.messages", "0")
         .set("queue.buffering.max.kbytes", i32::MAX.to_string())
         .set("compression.type", config.compression.as_str())
-        // topic.metadata.propagation.max.ms stays at 30 s, though a topic that is deleted within so long from the
-        // session's start is reported only then. Less would end a session by the word of one broker that has not
-        // yet heard of a topic that Apply has just made.
-        .set("statistics.interval.ms", statistics::EVERY.as_millis().to_string())
+        .set("statistics.interval.ms", statistics::EVERY.as_millis().to_string());
+    // topic.metadata.propagation.max.ms stays at 30 s, though a topic that is deleted within so long from the
+    // session's start is reported only then. Less would end a session by the word of one broker that has not
+    // yet heard of a topic that Apply has just made.
+    let defaults = [
+        // The commit's flush ignores the linger, so it costs no latency at the end of a transaction; during one,
+        // an idempotent producer sends one request a partition and round trip: a larger batch is a faster one.
+        ("linger.ms", LINGER_MS),
+        ("batch.num.messages", "100000"),
         // New partitions of a grown topic are asked for by the outbox; this finds moved leaders.
-        .set("topic.metadata.refresh.interval.ms", "60000");
+        ("topic.metadata.refresh.interval.ms", "60000"),
+    ];
+    let properties = &config.advanced.client.client_properties;
+    for (name, value) in defaults {
+        if !properties.contains_key(name) {
+            settings.set(name, value);
+        }
+    }
+    // One that is no number is left to librdkafka's judgement.
+    if properties.contains_key("batch.size") == config.advanced.client.batch_bytes().is_some() {
+        settings.set("batch.size", batch_bytes.to_string());
+    }
     settings
 }
 

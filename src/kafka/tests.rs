@@ -8,7 +8,7 @@ use super::error::{connection_remedy, remedy, shown};
 use super::mock::{Cluster, Fault, Request};
 use super::partition::partition_of;
 use super::*;
-use crate::config::EndpointConfig;
+use crate::config::{EndpointConfig, NewTopic};
 
 fn config(bootstrap_servers: &str) -> EndpointConfig {
     let json = format!(r#"{{"bootstrap_servers":"{bootstrap_servers}","message_format":"JSON"}}"#);
@@ -432,7 +432,7 @@ fn a_stall_tells_of_connections_that_are_closed_again_and_again() {
 fn a_setting_with_a_nul_character_is_named_without_its_value() {
     let mut settings = client_settings(&config("b:9092"));
     settings.set("sasl.password", "hunter\0two");
-    let error = client::Client::new(client::Kind::Producer, &settings).err().unwrap().to_string();
+    let error = client::Client::new(client::Kind::Producer, &settings, None).err().unwrap().to_string();
     assert_eq!(error, "starting the Kafka client: setting sasl.password has a NUL character in its value");
 }
 
@@ -628,11 +628,17 @@ fn a_port_that_never_answers_ends_the_probe_in_time() {
 #[tokio::test]
 async fn topics_that_exist_are_not_created() {
     let (_cluster, config) = cluster(&[("a", 1), ("b", 2)]);
-    let topics = ["a".to_owned(), "b".to_owned(), "a".to_owned()];
-    assert_eq!(create_missing(&config, &topics, 6, 1, Duration::from_secs(10)).await, Ok(vec![]));
-    assert_eq!(create_missing(&config, &[], 6, 1, Duration::from_secs(10)).await, Ok(vec![]));
+    let new = |name: &str| NewTopic {
+        name: crate::config::Topic::new(name).unwrap(),
+        partitions: 6,
+        replication_factor: 1,
+        config: std::collections::BTreeMap::new(),
+    };
+    let topics = [new("a"), new("b"), new("a")];
+    assert_eq!(create_missing(&config, &topics, Duration::from_secs(10)).await, Ok(vec![]));
+    assert_eq!(create_missing(&config, &[], Duration::from_secs(10)).await, Ok(vec![]));
     // The mock knows no CreateTopics: it is tested against real brokers.
-    let error = create_missing(&config, &["c".to_owned()], 6, 1, Duration::from_secs(2)).await.unwrap_err();
+    let error = create_missing(&config, &[new("c")], Duration::from_secs(2)).await.unwrap_err();
     assert!(
         error.to_string().starts_with("creating topics: no usable answer from the brokers at 127.0.0.1"),
         "{error}"

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use rdkafka_sys::rd_kafka_resp_err_t as Name;
 use tracing::debug;
 
-use super::admin::{describe, is_unknown_topic, topic_setting};
+use super::admin::{describe, is_unknown_topic, topic_settings};
 use super::client::Client;
 use super::error::{Error, remedy};
 use super::ledger::TopicName;
@@ -58,10 +58,12 @@ pub(super) fn ask_limits(client: &Client, brokers: &str, names: &mut [TopicName]
     if topics.is_empty() {
         return;
     }
-    match topic_setting(client, brokers, &topics, "max.message.bytes", LIMITS_WITHIN) {
+    match topic_settings(client, brokers, &topics, LIMITS_WITHIN) {
         Ok(told) => {
             for name in names {
-                name.max_message_bytes = told.get(&name.topic).and_then(|limit| limit.parse().ok());
+                name.max_message_bytes = told
+                    .get(&name.topic)
+                    .and_then(|settings| settings.get("max.message.bytes")?.parse().ok());
             }
         }
         Err(error) => debug!(%error, "the limits of topics stay unknown"),

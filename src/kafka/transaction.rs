@@ -125,7 +125,7 @@ pub fn fence(config: &EndpointConfig, ids: &[String]) -> Result<(), Error> {
         let mut settings = client_settings(config);
         settings.set("message.timeout.ms", "0");
         transactional(&mut settings, config, id);
-        let client = Detached::new(Kind::Producer, &settings)?;
+        let client = Detached::new(Kind::Producer, &settings, config.credentials.as_ref())?;
         init(&client, id, config.advanced.stall_timeout)
     };
     for ids in ids.chunks(AT_ONCE) {

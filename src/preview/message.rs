@@ -13,7 +13,7 @@ use super::avro;
 use super::error::Error;
 use super::landed::{Landed, split_schema_id};
 use crate::kafka::Record;
-use crate::registry::{self, Client};
+use crate::registry::{self, Client, SchemaType};
 
 /// A message with its key and value as JSON. Serializes to a line of `--output jsonl`.
 #[derive(Debug, Serialize)]
@@ -72,7 +72,8 @@ impl Schemas {
         for (topic, id) in landed.schemas() {
             if !known.contains_key(id) {
                 let text = match registry.schema(*id).await {
-                    Ok(text) => text,
+                    Ok(registry::Schema { schema_type: SchemaType::Avro, text }) => text,
+                    Ok(_) => continue,
                     // Foreign messages may begin with anything. Whoever needs the schema says so.
                     Err(registry::Error::Refused { status: 404, .. }) => continue,
                     Err(error) => return Err(error.into()),

@@ -302,9 +302,10 @@ fn prepare(launch: &Launch, mut task: Task, servers: &Servers) -> Result<(BuiltT
     connector.end()?;
 
     let bindings = task.bindings.iter().map(|binding| (&binding.place[..], &binding.resource));
-    let topics = servers::topics(bindings)?;
+    let made = servers::topics(&servers.endpoint, bindings)?;
+    let topics = made.iter().map(|topic| topic.name.to_string()).collect();
     let task = task.build(&validated)?;
-    servers.make_topics(&topics)?;
+    servers.make_topics(&made)?;
 
     let mut connector = launch.start()?;
     let applied = connector.apply(&task.spec)?;

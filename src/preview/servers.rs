@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::runtime::Handle;
 
 use super::error::Error;
-use crate::config::{Delivery, EndpointConfig, Resource};
+use crate::config::{Delivery, EndpointConfig, NewTopic, Resource};
 use crate::kafka::mock::Cluster;
 use crate::kafka::{Consumer, Start};
 use crate::protocol::messages::flow;
@@ -72,9 +72,8 @@ impl Servers {
     }
 
     /// Makes topics that the connector cannot make itself, as the embedded brokers know no admin requests.
-    pub(super) fn make_topics(&self, topics: &[String]) -> Result<(), Error> {
+    pub(super) fn make_topics(&self, topics: &[NewTopic]) -> Result<(), Error> {
         let Some(cluster) = &self.cluster else { return Ok(()) };
-        let partitions = self.endpoint.topic_partitions;
         let brokers = cluster.bootstrap_servers();
         let (done, finished) = mpsc::channel::<()>();
         thread::scope(|scope| {
@@ -87,7 +86,7 @@ impl Servers {
             let advanced = &self.endpoint.advanced;
             let progress =
                 (advanced.delivery == Delivery::ExactlyOnce).then_some((advanced.progress_topic.as_str(), 1));
-            let topics = topics.iter().map(|topic| (topic.as_str(), partitions));
+            let topics = topics.iter().map(|topic| (topic.name.as_str(), topic.partitions));
             let made = topics.chain(progress).try_for_each(|(topic, partitions)| {
                 cluster.create_topic(topic, partitions)?;
                 cluster.keep_newest_readable(topic, partitions)
@@ -104,7 +103,7 @@ impl Servers {
         let Some(registry) = &self.registry else { return Ok(()) };
         let client = Client::new(&registry.config())?;
         // What is wrong with a schema is for the connector to tell.
-        for pair in session::subjects(task).unwrap_or_default() {
+        for pair in session::schemas(task).unwrap_or_default() {
             client.register(&[pair]).await?;
         }
         Ok(())
@@ -119,14 +118,15 @@ impl Servers {
 
 /// The topics of bindings, given by their resources, each once.
 pub(super) fn topics<'a>(
+    endpoint: &EndpointConfig,
     bindings: impl IntoIterator<Item = (&'a str, &'a Value)>,
-) -> Result<Vec<String>, Error> {
-    let mut topics = Vec::new();
+) -> Result<Vec<NewTopic>, Error> {
+    let mut topics: Vec<NewTopic> = Vec::new();
     for (place, resource) in bindings {
-        let resource = Resource::parse(resource.to_string().as_bytes())
+        let topic = Resource::parse(resource.to_string().as_bytes())
+            .and_then(|resource| endpoint.topic(&resource))
             .map_err(|source| Error::Config { place: place.to_owned(), source })?;
-        let topic = resource.topic.to_string();
-        if !topics.contains(&topic) {
+        if topics.iter().all(|other| other.name != topic.name) {
             topics.push(topic);
         }
     }
@@ -148,6 +148,7 @@ fn parse(config: &Value) -> Result<EndpointConfig, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{SchemaRegistry, SubjectStrategy};
 
     fn embedded(config: &Value) -> Result<Servers, Error> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -176,9 +177,10 @@ mod tests {
         assert!(servers.endpoint.bootstrap_servers.starts_with("127.0.0.1:"), "{members:?}");
         assert_eq!(servers.endpoint.topic_replication_factor, 1);
 
-        let topics = ["a".to_owned(), "b".to_owned()];
+        let resources = [json!({"topic": "a"}), json!({"topic": "b"})];
+        let topics = topics(&servers.endpoint, resources.iter().map(|resource| ("", resource))).unwrap();
         servers.make_topics(&topics).unwrap();
-        let ends = servers.read(&topics).unwrap().end_offsets().unwrap();
+        let ends = servers.read(&["a".to_owned(), "b".to_owned()]).unwrap().end_offsets().unwrap();
         let expected = [("a", 0), ("a", 1), ("b", 0), ("b", 1)].map(|(name, p)| (name.to_owned(), p, 0));
         assert_eq!(ends, expected);
     }
@@ -187,12 +189,12 @@ mod tests {
     fn a_registry_is_embedded_where_one_is_needed() {
         for config in [
             json!({"message_format": "Avro"}),
-            json!({"message_format": "JSON", "schema_registry": {"endpoint": "https://r.example", "username": "u"}}),
+            json!({"message_format": "JSON", "schema_registry": {"endpoint": "https://r.example", "username": "u", "password": "p", "subject_strategy": "topic_hash"}}),
         ] {
             let servers = embedded(&config).unwrap();
             let registry = servers.endpoint.schema_registry.unwrap();
-            assert_eq!(registry.endpoint.host_str(), Some("127.0.0.1"));
-            assert_eq!(registry.username, None);
+            assert_eq!(registry.endpoint[0].host_str(), Some("127.0.0.1"));
+            assert_eq!(registry, SchemaRegistry::at(registry.endpoint[0].clone()));
         }
         let config = json!({"message_format": "Avro", "schema_registry": {
             "endpoint": "https://r.example", "password": "p", "bearer_token": "b", "subject_strategy": "topic_name",
@@ -204,17 +206,28 @@ mod tests {
     }
 
     #[test]
+    fn the_options_of_an_embedded_registry_are_kept() {
+        let config = json!({"message_format": "Avro", "schema_registry": {"username": "u", "subject_strategy": "topic_name"}});
+        let registry = embedded(&config).unwrap().endpoint.schema_registry.unwrap();
+        assert_eq!((registry.username, registry.subject_strategy), (None, SubjectStrategy::TopicName));
+    }
+
+    #[test]
     fn a_wrong_configuration_is_told() {
         let error = embedded(&json!({"message_format": "CSV"})).err().unwrap().to_string();
         assert!(error.starts_with("the endpoint's configuration: "), "{error}");
-        let error = topics([("binding 3", &json!({"topic": "no/topic"}))]).unwrap_err().to_string();
+        let endpoint = embedded(&json!({"message_format": "JSON"})).unwrap().endpoint;
+        let error =
+            topics(&endpoint, [("binding 3", &json!({"topic": "no/topic"}))]).unwrap_err().to_string();
         assert!(error.starts_with("binding 3: "), "{error}");
     }
 
     #[test]
     fn topics_that_bindings_share_are_named_once() {
         let resources = [json!({"topic": "b"}), json!({"topic": "a"}), json!({"topic": "b"})];
-        let topics = topics(resources.iter().map(|resource| ("", resource))).unwrap();
-        assert_eq!(topics, ["b", "a"]);
+        let endpoint = embedded(&json!({"message_format": "JSON"})).unwrap().endpoint;
+        let topics = topics(&endpoint, resources.iter().map(|resource| ("", resource))).unwrap();
+        let names: Vec<_> = topics.iter().map(|topic| topic.name.as_str()).collect();
+        assert_eq!(names, ["b", "a"]);
     }
 }

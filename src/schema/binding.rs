@@ -34,18 +34,32 @@ pub struct Selection<'a> {
 /// What is registered for a binding.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BindingSchemas {
-    /// Record `root.Key`, whose field `_flow_key` is the record of the parts `p1`, `p2`, ...
+    /// Record `root.Key`, or of the name given in place of `root`, whose field `_flow_key` is the record of the parts `p1`, `p2`, ...
     pub key: Schema,
     /// Record `root` of the selected fields.
     pub value: Schema,
 }
 
-/// Maps the fields that a binding selects. `shape` is that of the collection's documents.
+/// Maps the fields that a binding selects to a record `root` and its key. `shape` is that of the collection's documents.
 ///
 /// # Errors
 ///
 /// A selected field that is no projection, a selection without key fields, and shapes that expand to too much.
 pub fn binding_schemas(
+    shape: &Shape,
+    projections: &[Projection<'_>],
+    selection: &Selection<'_>,
+) -> Result<BindingSchemas, Error> {
+    named_binding_schemas("root", shape, projections, selection)
+}
+
+/// As [`binding_schemas`], with a full name for the record of values in place of `root`.
+///
+/// # Errors
+///
+/// As there.
+pub fn named_binding_schemas(
+    record: &str,
     shape: &Shape,
     projections: &[Projection<'_>],
     selection: &Selection<'_>,
@@ -71,8 +85,8 @@ pub fn binding_schemas(
         };
         fields.insert(field, Property { name: field.into(), is_property: true, is_required, shape });
     }
-    let key = key(selection.keys, &fields, &mut budget)?;
-    Ok(BindingSchemas { key, value: value(fields, &mut budget)? })
+    let key = key(record, selection.keys, &fields, &mut budget)?;
+    Ok(BindingSchemas { key, value: value(record, fields, &mut budget)? })
 }
 
 /// The shape of a field's value, and whether it is always there.
@@ -98,23 +112,28 @@ fn field_shape(
 
 const SCALARS: [Types; 5] = [Types::BOOLEAN, Types::FRACTIONAL, Types::INTEGER, Types::NUMBER, Types::STRING];
 
-fn key(keys: &[String], fields: &BTreeMap<&str, Property>, budget: &mut Budget) -> Result<Schema, Error> {
+fn key(
+    record: &str,
+    keys: &[String],
+    fields: &BTreeMap<&str, Property>,
+    budget: &mut Budget,
+) -> Result<Schema, Error> {
     let mut parts = Vec::with_capacity(keys.len());
     for (index, property) in keys.iter().filter_map(|key| fields.get(key.as_str())).enumerate() {
         let name = format!("p{}", index + 1);
         let shape = *budget.copy(&property.shape)?;
         let default = shape.default.clone();
         // A part is nullable where its types say so, never because it is optional.
-        let schema = map(&format!("root.Key.Parts.{name}"), shape, true, budget)?;
+        let schema = map(&format!("{record}.Key.Parts.{name}"), shape, true, budget)?;
         parts.push(Field { name, schema, default });
     }
-    let parts = Schema::Record(Record { name: "root.Key.Parts".to_owned(), fields: parts, extra: None });
+    let parts = Schema::Record(Record { name: format!("{record}.Key.Parts"), fields: parts, extra: None });
     let field = Field { name: "_flow_key".to_owned(), schema: parts, default: None };
-    Ok(Schema::Record(Record { name: "root.Key".to_owned(), fields: vec![field], extra: None }))
+    Ok(Schema::Record(Record { name: format!("{record}.Key"), fields: vec![field], extra: None }))
 }
 
-fn value(fields: BTreeMap<&str, Property>, budget: &mut Budget) -> Result<Schema, Error> {
+fn value(record: &str, fields: BTreeMap<&str, Property>, budget: &mut Budget) -> Result<Schema, Error> {
     let properties = fields.into_values().collect();
     let shape = Shape { object: ObjectShape { properties, ..ObjectShape::ANY }, ..Shape::of(Types::OBJECT) };
-    map("root", shape, true, budget)
+    map(record, shape, true, budget)
 }

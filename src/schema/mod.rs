@@ -9,6 +9,7 @@
 //! bounded (an internal `Budget` counts them), so that a hostile `$ref` web gives an error and neither an overflow nor
 //! a gigabyte.
 
+mod adopt;
 pub mod avro;
 mod binding;
 mod budget;
@@ -28,7 +29,8 @@ mod shape;
 mod types;
 mod union;
 
-pub use binding::{BindingSchemas, Projection, Selection, binding_schemas};
+pub use adopt::{adopt, adopt_key};
+pub use binding::{BindingSchemas, Projection, Selection, binding_schemas, named_binding_schemas};
 pub(crate) use bundle::Bundle;
 pub use canonical::subject;
 pub use error::Error;

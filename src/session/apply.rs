@@ -2,34 +2,35 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, anyhow};
+use anyhow::anyhow;
 use tokio::runtime::Handle;
 
-use crate::config::{Delivery, EndpointConfig, Resource};
+use crate::config::{Delivery, EndpointConfig, SubjectStrategy};
 use crate::kafka;
 use crate::protocol::messages::{request, response};
+use crate::registry;
+use crate::session::binding::Draft;
 use crate::session::progress::{self, State, new_token};
+use crate::session::topics::topics;
+use crate::session::{open, registration};
 
 /// Answers Apply, having created what was missing.
 pub(super) fn apply(request: &request::Apply, runtime: &Handle) -> anyhow::Result<response::Applied> {
     let spec = request.materialization.as_ref().ok_or_else(|| anyhow!("Apply carries no materialization"))?;
     let config = EndpointConfig::parse(&spec.config_json)?;
-    let mut topics = Vec::with_capacity(spec.bindings.len());
-    for (index, binding) in spec.bindings.iter().enumerate() {
-        let resource =
-            Resource::parse(&binding.resource_config_json).with_context(|| format!("binding {index}"))?;
-        config.check_topic(&resource.topic).with_context(|| format!("binding {index}"))?;
-        topics.push(resource.topic.to_string());
+    let resources = spec.bindings.iter().map(|binding| &binding.resource_config_json[..]);
+    let mut topics = topics(&config, resources)?;
+    if config.subject_strategy() != SubjectStrategy::TopicHash {
+        // What Validate could only foresee is known now, and nothing has been made yet.
+        let drafts = open::drafts(&config, spec)?;
+        if let Some(registry) = config.schema_registry.as_ref().filter(|registry| registry.adds_versions()) {
+            let subjects: Vec<_> = drafts.iter().flat_map(Draft::subjects).cloned().collect();
+            let client = registry::Client::new(registry)?;
+            runtime.block_on(registration::check(&client, &subjects))?;
+        }
     }
-    topics.sort_unstable();
-    topics.dedup();
-    let created = runtime.block_on(kafka::create_missing(
-        &config,
-        &topics,
-        config.topic_partitions,
-        config.topic_replication_factor,
-        TIME_LIMIT,
-    ))?;
+    topics.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+    let created = runtime.block_on(kafka::create_missing(&config, &topics, TIME_LIMIT))?;
     let mut actions: Vec<_> = created.iter().map(|topic| format!("create topic {topic}")).collect();
     let mut state = None;
     if config.advanced.delivery == Delivery::ExactlyOnce {

@@ -6,8 +6,12 @@ use crate::config::{Annotations, EndpointConfig, MessageFormat, Resource};
 use crate::encode::{AnnotationPlan, AvroPlan, Document, JsonPlan, Layout, Plan, Scratch};
 use crate::kafka::Header;
 use crate::protocol::messages::flow;
+use crate::registry;
+use crate::schema::avro::Schema;
 use crate::schema::{self, BindingSchemas, Projection, Selection, Shape};
 use crate::session::annotate;
+use crate::session::registration::Registered;
+use crate::session::subjects::{Naming, Part};
 
 /// A binding's run-time state: all that a Store of it needs, computed in Open.
 #[derive(Debug)]
@@ -33,7 +37,7 @@ pub struct BindingInfo {
 impl BindingInfo {
     /// What an error says of the binding: its collection and topic.
     pub fn describe(&self) -> String {
-        format!("collection {}, topic {:?}", self.collection, self.topic)
+        describe(&self.collection, &self.topic)
     }
 
     /// A document's key as JSON for an error's text, shortened: `key {"id":7}`.
@@ -69,6 +73,8 @@ pub(super) struct Draft {
     schemas: Option<BindingSchemas>,
     annotations: Annotations,
     annotation: Option<AnnotationPlan>,
+    /// What is registered, with its subjects: of the key, then of the value.
+    subjects: Vec<(String, registry::Schema)>,
 }
 
 impl Draft {
@@ -76,22 +82,24 @@ impl Draft {
     pub(super) fn new(config: &EndpointConfig, binding: &flow::Binding) -> anyhow::Result<Self> {
         let resource = Resource::parse(&binding.resource_config_json)?;
         let annotations = config.annotations(&resource)?;
-        let topic = resource.topic;
-        config.check_topic(&topic)?;
+        let topic = config.topic(&resource)?.name.to_string();
         let collection =
             binding.collection.as_ref().ok_or_else(|| anyhow!("the specification names no collection"))?;
         let selection = binding
             .field_selection
             .clone()
             .ok_or_else(|| anyhow!("the specification has no field selection"))?;
-        let schemas = match config.message_format {
-            MessageFormat::Json => None,
-            MessageFormat::Avro => Some(schemas(collection, &selection)?),
-        };
+        let (mut schemas, mut subjects) = (None, Vec::new());
+        if config.message_format == MessageFormat::Avro {
+            let naming = Naming::new(config, &resource, &topic);
+            let avro = avro_schemas(&naming, collection, &selection)?;
+            subjects = avro_subjects(&naming, &avro);
+            schemas = Some(avro);
+        }
         let layout = Layout { keys: &selection.keys, values: &selection.values, document: None };
         let annotation = annotate::plan(&annotations, collection, &layout)?;
-        let (topic, collection) = (topic.to_string(), collection.name.clone());
-        Ok(Self { topic, collection, selection, schemas, annotations, annotation })
+        let collection = collection.name.clone();
+        Ok(Self { topic, collection, selection, schemas, annotations, annotation, subjects })
     }
 
     /// The topic that its messages go to.
@@ -114,16 +122,26 @@ impl Draft {
         self.annotation.is_some()
     }
 
-    /// Subject and text of the key's and the value's schema, to be registered.
-    pub(super) fn subjects(&self) -> impl Iterator<Item = (String, String)> {
-        self.schemas.iter().flat_map(|BindingSchemas { key, value }| [key, value]).map(|schema| {
-            let text = schema.canonical();
-            (schema::subject(&self.topic, &text), text)
-        })
+    /// Subject and schema of the key and of the value, to be registered.
+    pub(super) fn subjects(&self) -> &[(String, registry::Schema)] {
+        &self.subjects
     }
 
-    /// The finished binding; `ids` gives the ids of its [`Self::subjects`], in order.
-    pub(super) fn finish(self, mut ids: impl Iterator<Item = u32>) -> anyhow::Result<BindingInfo> {
+    /// What an error says of the binding: its collection and topic.
+    pub(super) fn describe(&self) -> String {
+        describe(&self.collection, &self.topic)
+    }
+
+    /// The finished binding; `registered` gives what its [`Self::subjects`] are registered as, in order.
+    pub(super) fn finish(
+        mut self,
+        mut registered: impl Iterator<Item = Registered>,
+    ) -> anyhow::Result<BindingInfo> {
+        let taken: Vec<Registered> = registered.by_ref().take(self.subjects.len()).collect();
+        if let Some(own) = self.schemas.take() {
+            self.schemas = Some(adopted(own, &self.subjects, &taken)?);
+        }
+        let mut ids = taken.into_iter().map(|registered| registered.id);
         let flow::FieldSelection { keys, values, document, .. } = self.selection;
         let document = Some(document).filter(|field| !field.is_empty());
         let layout = Layout { keys: &keys, values: &values, document: document.as_deref() };
@@ -147,6 +165,44 @@ impl Draft {
     }
 }
 
+/// The schemas that messages are written by: the own, or the latest of their subjects.
+fn adopted(
+    own: BindingSchemas,
+    subjects: &[(String, registry::Schema)],
+    registered: &[Registered],
+) -> anyhow::Result<BindingSchemas> {
+    let BindingSchemas { mut key, mut value } = own;
+    let fits = [
+        (&mut key, schema::adopt_key as fn(&Schema, &str) -> Result<Schema, schema::Error>),
+        (&mut value, schema::adopt),
+    ];
+    for ((schema, adopt), ((subject, own), registered)) in
+        fits.into_iter().zip(subjects.iter().zip(registered))
+    {
+        let Some(latest) = registered.latest.as_ref().filter(|latest| latest.schema != *own) else {
+            continue;
+        };
+        let context = || {
+            format!(
+                "writing by version {} of subject {subject:?} (schema_registry.use_latest_version): register a version \
+                 that fits, or set use_latest_version to false",
+                latest.version
+            )
+        };
+        if latest.schema.schema_type != own.schema_type {
+            return Err(anyhow!("it is no schema of the type {}", own.schema_type.as_str()))
+                .with_context(context);
+        }
+        *schema = adopt(schema, &latest.schema.text).with_context(context)?;
+    }
+    Ok(BindingSchemas { key, value })
+}
+
+/// What an error says of a binding.
+pub(super) fn describe(collection: &str, topic: &str) -> String {
+    format!("collection {collection}, topic {topic:?}")
+}
+
 /// The shape that a collection's schema allows.
 pub(super) fn shape(collection: &flow::CollectionSpec) -> anyhow::Result<Shape> {
     let text = match &collection.read_schema_json {
@@ -158,7 +214,19 @@ pub(super) fn shape(collection: &flow::CollectionSpec) -> anyhow::Result<Shape> 
     Shape::infer(&schema).with_context(|| format!("the schema of collection {}", collection.name))
 }
 
-fn schemas(
+/// The subjects and texts under which a binding's Avro schemas are registered: of the key, then of the value.
+pub(super) fn avro_subjects(naming: &Naming, schemas: &BindingSchemas) -> Vec<(String, registry::Schema)> {
+    let both = [(Part::Key, &schemas.key), (Part::Value, &schemas.value)];
+    both.map(|(part, schema)| {
+        let text = schema.canonical();
+        (naming.subject(part, &text), registry::Schema::avro(text))
+    })
+    .into()
+}
+
+/// The Avro schemas of the fields that a binding selects.
+pub(super) fn avro_schemas(
+    naming: &Naming,
     collection: &flow::CollectionSpec,
     selection: &flow::FieldSelection,
 ) -> anyhow::Result<BindingSchemas> {
@@ -168,7 +236,7 @@ fn schemas(
         values: &selection.values,
         document: Some(&selection.document[..]).filter(|field| !field.is_empty()),
     };
-    schema::binding_schemas(&shape(collection)?, &projections, &selection)
+    schema::named_binding_schemas(naming.record(), &shape(collection)?, &projections, &selection)
         .with_context(|| format!("mapping collection {} to Avro", collection.name))
 }
 

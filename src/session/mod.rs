@@ -13,10 +13,14 @@ mod annotate;
 mod apply;
 mod binding;
 mod delivery;
+mod foresee;
 mod open;
 mod progress;
+mod registration;
 mod serve;
 mod spec;
+mod subjects;
+mod topics;
 mod transact;
 mod validate;
 
@@ -32,7 +36,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 pub use binding::BindingInfo;
-pub(crate) use open::subjects;
+pub(crate) use open::schemas;
 pub use serve::{Surroundings, serve};
 pub(crate) use transact::COMMITTED;
 pub(crate) use validate::check_bindings;

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "no suite uses all of it")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "it is test code")]
 
+pub mod authorization;
 pub mod brokers;
 pub mod runtime;
 pub mod services;

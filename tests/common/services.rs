@@ -31,6 +31,10 @@ pub struct Kafka {
     pub ssl: String,
     /// TLS with a client certificate that the broker insists on.
     pub mtls: String,
+    /// SASL over such TLS.
+    pub sasl_mtls: String,
+    /// SASL OAUTHBEARER over TLS, with tokens that nobody signed.
+    pub oauth: String,
     pub user: Login,
     pub limited: Login,
     /// The authority that signed the broker's certificate (for localhost and 127.0.0.1): PEM.
@@ -39,6 +43,12 @@ pub struct Kafka {
     pub other_ca: PathBuf,
     pub client_certificate: PathBuf,
     pub client_key: PathBuf,
+    /// The same key, encrypted with the password.
+    pub client_key_encrypted: PathBuf,
+    pub client_key_password: String,
+    /// A client of the other authority.
+    pub other_client_certificate: PathBuf,
+    pub other_client_key: PathBuf,
     /// Where `tests/services/kafka` keeps it: logs, certificates.
     pub dir: PathBuf,
 }
@@ -169,6 +179,8 @@ impl Kafka {
             sasl_ssl: variable("TEST_KAFKA_SASL_SSL")?,
             ssl: variable("TEST_KAFKA_SSL")?,
             mtls: variable("TEST_KAFKA_MTLS")?,
+            sasl_mtls: variable("TEST_KAFKA_SASL_MTLS")?,
+            oauth: variable("TEST_KAFKA_OAUTH")?,
             user: Login { user: variable("TEST_KAFKA_USER")?, password: variable("TEST_KAFKA_PASSWORD")? },
             limited: Login {
                 user: variable("TEST_KAFKA_LIMITED_USER")?,
@@ -178,6 +190,10 @@ impl Kafka {
             other_ca: variable("TEST_KAFKA_OTHER_CA")?.into(),
             client_certificate: variable("TEST_KAFKA_CLIENT_CERTIFICATE")?.into(),
             client_key: variable("TEST_KAFKA_CLIENT_KEY")?.into(),
+            client_key_encrypted: variable("TEST_KAFKA_CLIENT_KEY_ENCRYPTED")?.into(),
+            client_key_password: variable("TEST_KAFKA_CLIENT_KEY_PASSWORD")?,
+            other_client_certificate: variable("TEST_KAFKA_OTHER_CLIENT_CERTIFICATE")?.into(),
+            other_client_key: variable("TEST_KAFKA_OTHER_CLIENT_KEY")?.into(),
             dir: variable("TEST_KAFKA_DIR")?.into(),
         })
     }

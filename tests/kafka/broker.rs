@@ -125,6 +125,11 @@ pub enum Change {
 ///
 /// Requests of tests that run meanwhile are among them.
 pub fn requests(kafka: &Kafka, work: impl FnOnce()) -> Vec<Value> {
+    requests_of("materialize-kafka", kafka, work)
+}
+
+/// As [`requests`], of clients with another name.
+pub fn requests_of(client: &str, kafka: &Kafka, work: impl FnOnce()) -> Vec<Value> {
     let log = kafka.dir.join("node1/console.log");
     let length = |path: &Path| usize::try_from(fs::metadata(path).unwrap().len()).unwrap();
     let level = |level: &str| {
@@ -142,7 +147,7 @@ pub fn requests(kafka: &Kafka, work: impl FnOnce()) -> Vec<Value> {
         .lines()
         .filter_map(|line| line.split_once("Completed request:"))
         .map(|(_, request)| serde_json::from_str::<Value>(request).unwrap())
-        .filter(|request| request["requestHeader"]["clientId"] == "materialize-kafka")
+        .filter(|request| request["requestHeader"]["clientId"] == client)
         .collect()
 }
 

@@ -158,6 +158,23 @@ impl Endpoint {
     }
 
     fn assert_secret(&self, said: &[u8], stream: &str) {
+        for key in ["client_key", "client_key_password"] {
+            let Some(key) = self.config["tls_certificates"][key].as_str() else { continue };
+            let line = key.lines().nth(1).unwrap_or(key);
+            assert!(
+                memchr::memmem::find(said, line.as_bytes()).is_none(),
+                "{stream} tells a secret of tls_certificates: {}",
+                String::from_utf8_lossy(said)
+            );
+        }
+        for secret in ["client_secret", "secret_access_key", "session_token"] {
+            let Some(secret) = self.config["credentials"][secret].as_str() else { continue };
+            assert!(
+                memchr::memmem::find(said, secret.as_bytes()).is_none(),
+                "{stream} tells a secret of credentials: {}",
+                String::from_utf8_lossy(said)
+            );
+        }
         for place in ["credentials", "schema_registry"] {
             let text = |member: &str| self.config[place][member].as_str();
             let (Some(user), Some(password)) = (text("username"), text("password")) else { continue };

@@ -83,7 +83,7 @@ fn each_failure_says_which_server_what_came_and_what_to_check() {
         (
             Endpoint::json(&kafka.ssl).tls(&kafka.other_ca),
             "certificate verify failed",
-            "install the authority's certificate, or name its file in SSL_CERT_FILE",
+            "give the authority's certificate in tls_certificates.ca_certificate, or name its file in SSL_CERT_FILE",
         ),
     ];
 

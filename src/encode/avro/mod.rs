@@ -67,6 +67,8 @@ enum Source {
     Element(usize),
     /// The root document's text.
     Document,
+    /// Nowhere: the type is a constant.
+    Nothing,
 }
 
 impl AvroPlan {
@@ -92,6 +94,12 @@ impl AvroPlan {
         let mut fields = Vec::with_capacity(record.fields.len());
         for field in &record.fields {
             let place = format!("{}.{}", record.name, field.name);
+            if let Schema::Constant(_) = field.schema {
+                let node = Node::compile(&field.schema, &place, &mut defaults)?;
+                let name = field.name.clone();
+                fields.push(Step { name, fragment: Vec::new(), source: Source::Nothing, node });
+                continue;
+            }
             let Some(i) = selected.iter().position(|(name, _)| *name == field.name) else {
                 return Err(Error::AvroSchema { place, what: "is not among the selected fields" });
             };
@@ -183,6 +191,7 @@ impl AvroPlan {
                     value,
                 ),
                 Source::Document => write_scalar(&step.node, Element::String(document), value),
+                Source::Nothing => write_scalar(&step.node, Element::Null, value),
             }
             .map_err(|mismatch| mismatch.within(&step.name).into_error(&step.name))
         };
@@ -352,6 +361,8 @@ fn header(id: u32) -> [u8; 5] {
     [0, a, b, c, d]
 }
 
+#[cfg(test)]
+mod adopted;
 #[cfg(test)]
 mod oracle;
 #[cfg(test)]

@@ -1,0 +1,123 @@
+//! Logins by token: sessions that outlive their tokens, and what is said where there is none or none that is taken.
+
+use std::net::TcpListener;
+use std::thread;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::broker::unique;
+use crate::common::authorization::{Authorization, SECRET};
+use crate::common::brokers::read;
+use crate::common::runtime::stores;
+use crate::common::services::{self, Kafka};
+use crate::endpoint::{Endpoint, assert_says, specification, transaction};
+use crate::landed::{Format, assert_landed, expected};
+
+/// Each token is good for a fraction of the session, and the broker closes connections whose token has ended.
+#[test]
+fn a_session_outlives_its_tokens() {
+    let Some(kafka) = services::kafka() else { return };
+    for delivery in ["at_least_once", "exactly_once"] {
+        let authorization = Authorization::start("test", Duration::from_secs(6));
+        let endpoint = oauth(&kafka, authorization.credentials(SECRET)).set(
+            "advanced",
+            json!({"delivery": delivery, "progress_topic": unique("progress"), "stall_timeout": "20s"}),
+        );
+        let topic = unique("tokens");
+        let task = endpoint.task(&specification(&[&topic]));
+        endpoint.apply(&task);
+        let documents: Vec<Value> = (0..7).map(|id| json!({"id": id, "text": "still here"})).collect();
+        let fixture: String = documents.iter().map(|document| transaction([(0, document)])).collect();
+        let mut session = endpoint.session(&task);
+        let before = authorization.granted();
+        for stores in &stores(&task, &fixture) {
+            session.transact(stores);
+            thread::sleep(Duration::from_secs(3));
+        }
+        endpoint.assert_clean(session);
+        let during = authorization.granted() - before;
+        assert!(during >= 3, "{during} tokens were granted while the session ran");
+        let records = read(&Endpoint::json(&kafka.plaintext).config, &[&topic], documents.len());
+        assert_landed(&task, &expected(&task, &fixture), &records, &Format::Json, 3);
+    }
+}
+
+#[test]
+fn an_authorization_server_that_refuses_or_is_gone_is_told_at_once() {
+    let Some(kafka) = services::kafka() else { return };
+    let authorization = Authorization::start("test", Duration::from_secs(60));
+    let message = oauth(&kafka, authorization.credentials("wrong-secret")).validate().failure();
+    assert_says(
+        &message,
+        &[
+            "logging in to the brokers: asking",
+            &authorization.endpoint,
+            "for a token: it answered 401 (invalid_client: no such client)",
+            "check credentials.client_id and credentials.client_secret",
+        ],
+    );
+    assert_eq!(authorization.granted(), 0);
+
+    let gone = {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        format!("http://{}/token", listener.local_addr().unwrap())
+    };
+    let mut credentials = authorization.credentials(SECRET);
+    credentials["token_endpoint"] = Value::from(gone.as_str());
+    let endpoint = oauth(&kafka, credentials);
+    let parts = [
+        "logging in to the brokers: asking",
+        &gone,
+        "for a token: Connection refused",
+        "check credentials.token_endpoint, and that it can be reached from here",
+    ];
+    assert_says(&endpoint.validate().failure(), &parts);
+    // As it is in a session that is to open.
+    let good = oauth(&kafka, authorization.credentials(SECRET));
+    let task = good.task(&specification(&[&unique("tokens")]));
+    good.apply(&task);
+    let mut task = task;
+    task.spec.config_json = serde_json::to_vec(&endpoint.config).unwrap().into();
+    assert_says(&endpoint.ask_open(&task).failure(), &parts);
+}
+
+#[test]
+fn a_token_that_the_brokers_do_not_take_is_told() {
+    let Some(kafka) = services::kafka() else { return };
+    let stale = Authorization::with_delay("test", Duration::from_secs(60), Duration::from_secs(600));
+    let remedy = "the brokers do not take the token: check that they trust its issuer";
+    let message = oauth(&kafka, stale.credentials(SECRET)).validate().failure();
+    assert_says(
+        &message,
+        &["no usable answer", "SASL authentication error: {\"status\":\"invalid_token\"}", remedy],
+    );
+
+    // No MSK can be had here; this broker has to do without a JWT, and says so.
+    let credentials = json!({
+        "auth_type": "aws_msk_iam",
+        "region": "eu-central-1",
+        "access_key_id": "AKIDEXAMPLE",
+        "secret_access_key": "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY",
+        "session_token": "of-nobody",
+    });
+    let message = oauth(&kafka, credentials).validate().failure();
+    assert_says(
+        &message,
+        &["SASL authentication error: {\"status\":\"invalid_token\"}", remedy, "AWS MSK IAM"],
+    );
+}
+
+#[test]
+fn brokers_without_the_mechanism_say_which_they_have() {
+    let Some(kafka) = services::kafka() else { return };
+    let authorization = Authorization::start("test", Duration::from_secs(60));
+    let endpoint =
+        Endpoint::json(&kafka.sasl_ssl).tls(&kafka.ca).set("credentials", authorization.credentials(SECRET));
+    let message = endpoint.validate().failure();
+    assert_says(&message, &["Unsupported SASL mechanism", "PLAIN", "set credentials"]);
+}
+
+fn oauth(kafka: &Kafka, credentials: Value) -> Endpoint {
+    Endpoint::json(&kafka.oauth).tls(&kafka.ca).set("credentials", credentials)
+}

@@ -1,0 +1,3 @@
+//! No client tells anything of itself here.
+
+pub(crate) struct Statistics;
