@@ -3,6 +3,7 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use super::annotations::Annotations;
 use super::client_properties::ClientOptions;
 use super::error::Error;
 use super::format::FormatOptions;
@@ -39,6 +40,8 @@ options! {
         pub transaction_timeout: Duration = "Transaction time-out", duration(TRANSACTION_TIMEOUT, "1s to 24h").or("15m");
     }
     flat {
+        /// What messages have beside key and value.
+        pub annotations: Annotations;
         /// Properties of the Kafka client.
         pub client: ClientOptions;
         /// Names and properties of topics.

@@ -31,6 +31,7 @@
 //!    the form's `secret` alone.
 
 mod advanced;
+mod annotations;
 mod brokers;
 mod client_properties;
 mod credentials;
@@ -62,6 +63,7 @@ use self::members::Members;
 use self::option::{Group, options};
 
 pub use self::advanced::{Advanced, Delivery};
+pub use self::annotations::{Annotations, HeaderField};
 pub use self::client_properties::ClientOptions;
 pub use self::credentials::{Credentials, SaslMechanism};
 pub use self::error::{Error, Part};
@@ -235,6 +237,14 @@ options! {
         /// Key fields of which the partition is computed, instead of the whole key: messages that agree in these go to
         /// one partition. It is the partition that a key of these fields alone would have.
         pub partition_by: Vec<String> = "Partition by", list().or(json!([]));
+        /// Headers that every message has, by name.
+        pub headers: Option<BTreeMap<String, String>> = "Headers",
+            annotations::headers().instead_of("advanced.headers");
+        /// Headers with a value of each message's own: operation, collection, published_at.
+        pub header_fields: Option<Vec<HeaderField>> = "Header fields",
+            annotations::header_fields().instead_of("advanced.header_fields");
+        /// Field that the messages' timestamps are taken of.
+        pub timestamp: Option<String> = "Timestamp", annotations::timestamp().instead_of("advanced.timestamp");
     }
 }
 

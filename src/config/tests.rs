@@ -55,6 +55,7 @@ fn the_least_configuration_has_the_defaults() {
                 delivery: Delivery::AtLeastOnce,
                 progress_topic: Topic::new("flow_progress").unwrap(),
                 transaction_timeout: Duration::from_secs(900),
+                annotations: Annotations::default(),
                 client: ClientOptions::default(),
                 topics: TopicOptions::default(),
                 formats: FormatOptions {
@@ -124,6 +125,7 @@ fn the_fullest_configuration_is_read() {
                 delivery: Delivery::AtLeastOnce,
                 progress_topic: Topic::new("progress").unwrap(),
                 transaction_timeout: Duration::from_secs(300),
+                annotations: Annotations::default(),
                 client: ClientOptions::default(),
                 topics: TopicOptions::default(),
                 formats: FormatOptions {
@@ -1078,5 +1080,63 @@ proptest! {
             prop_assert_eq!(resource.topic.as_str(), text);
         }
         let _ = EndpointConfig::parse(&bytes);
+    }
+}
+
+#[test]
+fn headers_and_times_of_a_binding_win_over_the_endpoints() {
+    let config = accepted(
+        r#"{"advanced":{"headers":{"team":"billing","n":1},"header_fields":["collection","operation"],"timestamp":"at"}}"#,
+    );
+    let resource = |more: &str| Resource::parse(format!(r#"{{"topic":"t"{more}}}"#).as_bytes()).unwrap();
+    let all = config.annotations(&resource("")).unwrap();
+    let headers = [("n", "1"), ("team", "billing")].map(|(name, value)| (name.to_owned(), value.to_owned()));
+    assert_eq!(all.headers, Some(headers.into()));
+    assert_eq!(all.header_fields, Some(vec![HeaderField::Collection, HeaderField::Operation]));
+    assert_eq!(all.timestamp.as_deref(), Some("at"));
+    let own =
+        config.annotations(&resource(r#","headers":{},"header_fields":[],"timestamp":"when""#)).unwrap();
+    assert_eq!((own.headers, own.header_fields), (Some(BTreeMap::new()), Some(Vec::new())));
+    assert_eq!(own.timestamp.as_deref(), Some("when"));
+    let none = accepted("{}").annotations(&resource("")).unwrap();
+    assert_eq!(none, Annotations::default());
+
+    for (more, expected) in [
+        (
+            "",
+            "reading the endpoint configuration: /advanced/headers is \"flow_operation\": header_fields has \
+             operation, which makes a header of this name: remove one of them",
+        ),
+        (
+            r#","headers":{"flow_operation":"x"}"#,
+            "reading the resource configuration: /headers is \"flow_operation\": header_fields has operation, \
+             which makes a header of this name: remove one of them",
+        ),
+    ] {
+        let config =
+            accepted(r#"{"advanced":{"headers":{"flow_operation":"mine"},"header_fields":["operation"]}}"#);
+        assert_eq!(config.annotations(&resource(more)).unwrap_err().to_string(), expected);
+    }
+}
+
+#[test]
+fn headers_that_cannot_be_are_refused() {
+    for (advanced, expected) in [
+        (
+            r#"{"headers":{"":"a"}}"#,
+            "reading the endpoint configuration: /advanced/headers is \"\": a header needs a name",
+        ),
+        (
+            r#"{"header_fields":["operation","offset"]}"#,
+            "reading the endpoint configuration: /advanced/header_fields/1 is \"offset\": expected one of \
+             operation, collection, published_at",
+        ),
+        (
+            r#"{"header_fields":["operation","operation"]}"#,
+            "reading the endpoint configuration: /advanced/header_fields/1 is \"operation\": it is named twice: \
+             remove one of them",
+        ),
+    ] {
+        assert_eq!(refusal(&format!(r#"{{"advanced":{advanced}}}"#)), expected);
     }
 }

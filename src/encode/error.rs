@@ -45,6 +45,17 @@ pub enum Error {
         /// The selected fields, in order.
         expected: Vec<String>,
     },
+    /// The time of a message's record is to be taken of a value that is none.
+    #[error(
+        "field {}: the value {value} is no point in time, and the record's timestamp is taken of it: expected a date-time \
+         such as 2026-01-31T00:00:00Z, or whole milliseconds since 1970; correct the documents, or name another field in \
+         timestamp", Quoted(.field))]
+    NoTime {
+        /// The field.
+        field: String,
+        /// The value, shortened.
+        value: String,
+    },
     /// The root document is part of the field selection and did not come.
     #[error("field {}: the root document is selected and the Store has none; only a delete may come without it", Quoted(.field))]
     DocumentMissing {

@@ -1,5 +1,6 @@
 //! Documents to key and value bytes, by a plan that is compiled once per binding.
 
+mod annotation;
 mod avro;
 mod buffer;
 mod composed;
@@ -25,6 +26,7 @@ mod sink;
 mod text;
 mod tuple;
 
+pub use annotation::{Annotation, AnnotationPlan, Wanted};
 pub use avro::AvroPlan;
 pub use buffer::Buffer;
 pub use composed::{ComposedPlan, Formats, KeyFormat, ValueFormat};

@@ -311,9 +311,30 @@ impl TopicHandle {
     }
 }
 
+impl TopicHandle {
+    /// Hands one message in, as the arguments say it; gives the error if it was not taken.
+    ///
+    /// # Safety
+    ///
+    /// The arguments must be of the types that they say, among them this handle. What they point to must be readable
+    /// during the call, and the message's value stay as with [`produce`](Self::produce).
+    pub(super) unsafe fn produce_one(&self, arguments: &[sys::rd_kafka_vu_t]) -> Code {
+        // SAFETY: the client is live; the slice has as many arguments as it says, which are as the caller promised. An
+        // error is ours to destroy.
+        unsafe {
+            let error = sys::rd_kafka_produceva(self.client.as_ptr(), arguments.as_ptr(), arguments.len());
+            if error.is_null() {
+                return Code(0);
+            }
+            let code = Code(rd_kafka_error_code(error));
+            sys::rd_kafka_error_destroy(error);
+            code
+        }
+    }
+}
+
 impl Drop for TopicHandle {
     fn drop(&mut self) {
-        let _ = &self.client;
         // SAFETY: the handle is ours, and its client is still there.
         unsafe { sys::rd_kafka_topic_destroy(self.as_ptr()) }
     }

@@ -49,6 +49,8 @@ pub(super) struct State {
     /// Events of reports that librdkafka has got back, and with them room in its queue.
     returned: u64,
     pub(super) chunks: Chunks,
+    /// Bytes that the headers of a message take at most, by topic.
+    pub(super) header_bytes: Vec<usize>,
     pub(super) failure: Option<Error>,
     last_error: Option<String>,
     /// Time without a report while some were due.
@@ -131,6 +133,7 @@ impl AckTracker {
             largest: 0,
             returned: 0,
             chunks,
+            header_bytes: vec![0; names.len()],
             failure: None,
             last_error: None,
             idle: Duration::ZERO,
@@ -217,7 +220,9 @@ impl AckTracker {
             state.largest = 0;
         }
         state.largest = state.largest.max(largest);
+        let mut copied = keys;
         for (topic, count) in counts {
+            copied += count as usize * state.header_bytes[topic];
             state.produced += u64::from(count);
             state.due[topic] += u64::from(count);
             state.all_due += u64::from(count);
@@ -225,7 +230,7 @@ impl AckTracker {
         }
         state.due_bytes += bytes as u64;
         state.watch.store_bytes(bytes);
-        state.chunks.copied(keys);
+        state.chunks.copied(copied);
     }
 
     /// Enters the reports of one event.
@@ -233,7 +238,7 @@ impl AckTracker {
         let mut state = self.lock();
         state.acknowledged += reports.delivered;
         state.due_bytes = state.due_bytes.saturating_sub(reports.bytes as u64);
-        state.chunks.uncopied(reports.keys);
+        let mut uncopied = reports.keys;
         state.idle = Duration::ZERO;
         state.ticked = Instant::now();
         for &(tag, count) in &reports.runs {
@@ -243,7 +248,9 @@ impl AckTracker {
             if let Some(due) = state.due.get_mut(topic as usize) {
                 *due = due.saturating_sub(u64::from(count));
             }
+            uncopied += count as usize * state.header_bytes.get(topic as usize).copied().unwrap_or(0);
         }
+        state.chunks.uncopied(uncopied);
         self.changed.notify_all();
     }
 

@@ -3,7 +3,7 @@
 //! mock cluster.
 //!
 //! All of the crate's `unsafe` is in this room, in `client` (owned handles of librdkafka's objects), and in
-//! the thin calls of `admin`, `inspect`, `progress`, `consumer`, `renewal`, `mock` and `exit`. What is written is lent to librdkafka without a
+//! the thin calls of `admin`, `inspect`, `notes`, `progress`, `consumer`, `renewal`, `mock` and `exit`. What is written is lent to librdkafka without a
 //! copy; `ledger` owns the memory until the delivery reports of everything in it have come.
 //!
 //! Threads: the session's thread owns the [`Outbox`]; one thread named `delivery` polls librdkafka's main
@@ -23,6 +23,7 @@ mod gather;
 mod inspect;
 mod ledger;
 pub mod mock;
+mod notes;
 mod outbox;
 mod partition;
 mod progress;
@@ -47,6 +48,7 @@ pub use self::exit::exit_now;
 pub use self::fit::check_topics;
 pub use self::inspect::{ClusterFacts, Inspection, Node, Operation, TopicFacts, Trouble};
 pub use self::ledger::AckTracker;
+pub use self::notes::{Header, Note};
 pub use self::outbox::{Committed, Outbox, Topic};
 pub use self::progress::{ProgressReader, prepare_progress_topic};
 pub use self::settings::{BATCH_BYTES, client_settings, producer_settings};

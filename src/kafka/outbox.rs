@@ -30,6 +30,7 @@ use super::delivery;
 use super::error::{Error, shown};
 use super::gather::{Gathering, Page};
 use super::ledger::{AckTracker, State, TopicName, tag};
+use super::notes::{Header, Note, Notes};
 use super::settings::{BATCH_BYTES, LARGEST_MESSAGE, producer_settings, transactional};
 use super::topics::{ask_limits, batch_bytes_below, check_partitions, partitions_of};
 use super::transaction::{self, Transactions};
@@ -90,6 +91,9 @@ pub struct Outbox {
     /// Bytes of values of the batch that will be copied to a page.
     small_bytes: usize,
     scratch: Vec<sys::rd_kafka_message_t>,
+    /// Of messages with headers or times of their own, and the numbers of the entries in `scratch`.
+    notes: Notes,
+    numbers: Vec<u32>,
     limits: Limits,
     uncommitted: Committed,
     /// Where messages are written in transactions, with the number of the topic that these are recorded in, as
@@ -304,6 +308,8 @@ impl Outbox {
             largest: 0,
             small_bytes: 0,
             scratch: Vec::new(),
+            notes: Notes::default(),
+            numbers: Vec::new(),
             limits,
             uncommitted: Committed::default(),
             transactions,
@@ -314,6 +320,18 @@ impl Outbox {
     #[must_use]
     pub fn tracker(&self) -> &Arc<AckTracker> {
         &self.ledger
+    }
+
+    /// Has the messages of each topic, by the order of the topics given to [`open`](Self::open), carry these headers;
+    /// those that are added by [`push_noted`](Self::push_noted). To be called before the first message.
+    pub fn set_headers(&mut self, headers: Vec<Vec<Header>>) {
+        self.notes = Notes::new(headers);
+        let mut bytes = vec![0; self.topics.len()];
+        for (topic, &place) in self.places.iter().enumerate() {
+            let bytes = &mut bytes[place as usize];
+            *bytes = self.notes.header_bytes(topic).max(*bytes);
+        }
+        self.ledger.update(|state| state.header_bytes = bytes);
     }
 
     /// Where the next message is written: the bytes of its key are appended to the `Vec`, its value to the
@@ -419,6 +437,22 @@ impl Outbox {
         Ok(())
     }
 
+    /// As [`push_by`](Self::push_by), for a message with the headers of its topic and a time of its own.
+    ///
+    /// # Errors
+    ///
+    /// As with [`push`](Self::push).
+    pub fn push_noted(
+        &mut self,
+        topic: usize,
+        has_value: bool,
+        partition_key: Option<&[u8]>,
+        note: &Note<'_>,
+    ) -> Result<(), Error> {
+        self.notes.push(self.entries.len(), topic, note);
+        self.push_by(topic, has_value, partition_key)
+    }
+
     /// Whether the batch is of so many partitions that there are few messages of each, and may still grow: a call of
     /// librdkafka is for one partition.
     fn has_few_of_each(&self) -> bool {
@@ -449,7 +483,12 @@ impl Outbox {
         // librdkafka copies keys; values are counted where they are written, and small ones once more.
         let keys = self.key_mark;
         let copies = if self.small_bytes > 0 { self.small_bytes + self.limits.chunk } else { 0 };
-        self.wait(|state| state.has_room(count, most, keys + copies).then_some(()))?;
+        let has_notes = !self.notes.is_empty();
+        let (topics, touched) = (&self.topics, &self.touched);
+        self.wait(|state| {
+            let headers = if has_notes { header_bytes(topics, touched, state) } else { 0 };
+            state.has_room(count, most, keys + copies + headers).then_some(())
+        })?;
         if let Some((transactions, _)) = &mut self.transactions {
             transactions.begin(&self.ledger)?;
         }
@@ -465,6 +504,7 @@ impl Outbox {
         }
         self.touched.clear();
         self.entries.clear();
+        self.notes.clear();
         self.chunk_messages -= self.gathering.settle(self.chunk, &self.ledger);
         if self.chunk_messages == 0 && self.buffer.message().is_empty() {
             // All of it was copied.
@@ -531,6 +571,8 @@ impl Outbox {
         let number = usize::try_from(partition).expect("partitions count from 0");
         let lane = &mut self.topics[place].lanes[number];
         self.scratch.clear();
+        self.numbers.clear();
+        let has_notes = !self.notes.is_empty();
         let mut next = std::mem::replace(lane, EMPTY).first;
         while let Some(entry) = self.entries.get(next as usize) {
             let key = &self.keys[entry.key_start..entry.key_start + entry.key_len];
@@ -558,6 +600,9 @@ impl Outbox {
                 offset: 0,
                 _private: std::ptr::without_provenance_mut(tag(chunk, place)),
             });
+            if has_notes {
+                self.numbers.push(next);
+            }
             next = entry.next;
         }
         let handle = self.topics[place].handle(place, number);
@@ -565,13 +610,18 @@ impl Outbox {
         let mut seen = None;
         while start < self.scratch.len() {
             let batch = &mut self.scratch[start..];
-            // SAFETY: values lie in the open buffer or page, whose finished messages do not move, or in sealed chunks;
-            // all are kept by this type and its ledger until their reports have come or the client is gone.
-            // Keys lie in `self.keys`, which nobody changes during the call.
-            unsafe { handle.produce(partition, batch) };
-            let refused = batch.iter().position(|message| error_of(message).0 != 0);
-            let Some(at) = refused else { break };
-            let code = error_of(&batch[at]);
+            let refused = if has_notes {
+                // SAFETY: values lie in the open buffer or page, whose finished messages do not move, or in sealed
+                // chunks; all are kept by this type and its ledger until their reports have come or the client is
+                // gone. Keys lie in `self.keys`, which nobody changes during the call.
+                unsafe { self.notes.produce(handle, partition, batch, &self.numbers[start..]) }
+            } else {
+                // SAFETY: as above.
+                unsafe { handle.produce(partition, batch) };
+                let refused = batch.iter().position(|message| error_of(message).0 != 0);
+                refused.map(|at| (at, error_of(&batch[at])))
+            };
+            let Some((at, code)) = refused else { break };
             start += at;
             if !code.is(Name::RD_KAFKA_RESP_ERR__QUEUE_FULL) {
                 let error = self.refusal(place, partition, start, code);
@@ -792,6 +842,16 @@ impl Limits {
             message: LARGEST_MESSAGE,
         }
     }
+}
+
+/// Bytes that the headers of a batch take at most.
+fn header_bytes(topics: &[Lanes], touched: &[(u32, i32)], state: &State) -> usize {
+    let of_lane = |&(place, partition): &(u32, i32)| {
+        let lanes = &topics[place as usize].lanes;
+        let count = lanes[usize::try_from(partition).expect("partitions count from 0")].count;
+        count as usize * state.header_bytes[place as usize]
+    };
+    touched.iter().map(of_lane).sum()
 }
 
 fn error_of(message: &sys::rd_kafka_message_t) -> Code {

@@ -1,7 +1,8 @@
 //! What a client tells of itself every [`EVERY`], of which little is kept.
 //!
-//! librdkafka's `STATISTICS.md` has the meaning and the unit of each member. Keeping the numbers costs its threads a few
-//! nanoseconds a message, which is what a broker's round trip can be known for.
+//! librdkafka's `STATISTICS.md` has the meaning and the unit of each member. As long as it keeps statistics, it enters each
+//! message's time in its queue in a histogram (`rd_avg_add`), under a mutex that it takes anyway: a few dozen instructions, without
+//! which no round trip is told.
 
 use std::collections::HashMap;
 use std::time::Duration;

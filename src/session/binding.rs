@@ -2,12 +2,16 @@
 
 use anyhow::{Context, anyhow, bail};
 
-use crate::config::{Deletions, EndpointConfig, Formats, KeyFormat, Partitioning, Resource, ValueFormat};
-use crate::encode::{self, Document, Fields, JsonPlan, Layout, Plan, Scratch};
+use crate::config::{
+    Annotations, Deletions, EndpointConfig, Formats, KeyFormat, Partitioning, Resource, ValueFormat,
+};
+use crate::encode::{self, AnnotationPlan, Document, Fields, JsonPlan, Layout, Plan, Scratch};
+use crate::kafka::Header;
 use crate::protocol::messages::flow;
 use crate::registry;
 use crate::schema::avro::Schema;
 use crate::schema::{self, BindingSchemas, Format, JsonSchemas, Projection, Selection, Shape, Types};
+use crate::session::annotate;
 use crate::session::registration::Registered;
 use crate::session::subjects::{Naming, Part};
 
@@ -30,6 +34,8 @@ pub struct BindingInfo {
     pub plan: Plan,
     /// What becomes of those that are deleted.
     pub deletions: Deletions,
+    /// What messages have beside key and value; none where that is nothing.
+    pub annotation: Option<AnnotationPlan>,
 }
 
 impl BindingInfo {
@@ -86,6 +92,8 @@ pub(super) struct Draft {
     formats: Formats,
     deletions: Deletions,
     schemas: Option<BindingSchemas>,
+    annotations: Annotations,
+    annotation: Option<AnnotationPlan>,
     /// What is registered, with its subjects: of the key, then of the value, as far as these have a schema.
     subjects: Vec<(String, registry::Schema)>,
     partitioning: Partitioning,
@@ -99,6 +107,7 @@ impl Draft {
         let formats = config.formats(&resource)?;
         let deletions = config.deletions(&resource);
         let partitioning = config.partitioning(&resource)?;
+        let annotations = config.annotations(&resource)?;
         let topic = config.topic(&resource)?.name.to_string();
         let collection =
             binding.collection.as_ref().ok_or_else(|| anyhow!("the specification names no collection"))?;
@@ -114,6 +123,8 @@ impl Draft {
             subjects = mapped.subjects(formats, &naming);
             schemas = mapped.avro;
         }
+        let layout = Layout { keys: &selection.keys, values: &selection.values, document: None };
+        let annotation = annotate::plan(&annotations, collection, &layout)?;
         Ok(Self {
             topic,
             collection: collection.name.clone(),
@@ -121,6 +132,8 @@ impl Draft {
             formats,
             deletions,
             schemas,
+            annotations,
+            annotation,
             subjects,
             partitioning,
             partition_by: resource.partition_by,
@@ -140,6 +153,16 @@ impl Draft {
     /// How the partitions of its messages are computed.
     pub(super) fn partitioning(&self) -> Partitioning {
         self.partitioning
+    }
+
+    /// The headers that its messages have.
+    pub(super) fn headers(&self) -> anyhow::Result<Vec<Header>> {
+        annotate::headers(&self.annotations, &self.collection)
+    }
+
+    /// Whether its messages have anything beside key and value.
+    pub(super) fn is_annotated(&self) -> bool {
+        self.annotation.is_some()
     }
 
     /// Subject and schema of the key and of the value, as far as these have one, to be registered.
@@ -205,6 +228,7 @@ impl Draft {
             schemas: self.schemas,
             plan,
             deletions: self.deletions,
+            annotation: self.annotation,
         })
     }
 }

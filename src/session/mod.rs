@@ -9,6 +9,7 @@
 //! * *delivery* belongs to the outbox and drains delivery reports ([`crate::kafka`]).
 //! * one worker of a tokio runtime carries the registry's and the admin requests.
 
+mod annotate;
 mod apply;
 mod binding;
 mod delivery;

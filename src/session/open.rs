@@ -53,7 +53,11 @@ pub(super) fn open(
         .collect();
     // A process opens at most once.
     let on_failure = surroundings.on_failure.take().unwrap_or_else(|| Box::new(drop));
-    let (delivery, outbox, checkpoint) = match config.advanced.delivery {
+    let headers = match drafts.iter().any(Draft::is_annotated) {
+        true => Some(drafts.iter().map(Draft::headers).collect::<anyhow::Result<Vec<_>>>()?),
+        false => None,
+    };
+    let (delivery, mut outbox, checkpoint) = match config.advanced.delivery {
         config::Delivery::AtLeastOnce => {
             (Delivery::at_least_once(request), Outbox::open(&config, topics, on_failure)?, Bytes::new())
         }
@@ -63,6 +67,9 @@ pub(super) fn open(
             (Delivery::ExactlyOnce(transactions), outbox, checkpoint)
         }
     };
+    if let Some(headers) = headers {
+        outbox.set_headers(headers);
+    }
     let registered = match registration {
         None => Vec::new(),
         Some(task) => surroundings.runtime.block_on(task).context("registering schemas")??,

@@ -14,6 +14,7 @@ use anyhow::{Context, anyhow, bail};
 use crate::encode::{Document, Fields, Scratch};
 use crate::protocol::messages::{Response, response};
 use crate::protocol::{Incoming, RequestReader, ResponseWriter, Store, Tuple};
+use crate::session::annotate;
 use crate::session::open::Opened;
 
 /// Answers Opened, then serves transactions until the input ends. `input_is_ready` tells whether a read of it would
@@ -128,8 +129,17 @@ fn store(store: &Store<'_>, opened: &mut Opened, scratch: &mut Scratch) -> anyho
         }
     }
     let (key, value) = outbox.buffers()?;
-    match binding.plan.encode(&document, scratch, key, value) {
-        Ok(has_value) => Ok(outbox.push_by(number, has_value, binding.plan.partition_key(scratch))?),
+    let encoded = binding.plan.encode(&document, scratch, key, value);
+    let annotated = encoded.and_then(|has_value| {
+        let annotation = binding.annotation.as_ref();
+        Ok((has_value, annotation.map(|plan| plan.read(&document, scratch)).transpose()?))
+    });
+    let partition_key = binding.plan.partition_key(scratch);
+    match annotated {
+        Ok((has_value, None)) => Ok(outbox.push_by(number, has_value, partition_key)?),
+        Ok((has_value, Some(annotation))) => {
+            Ok(outbox.push_noted(number, has_value, partition_key, &annotate::note(&annotation))?)
+        }
         Err(error) => {
             outbox.abandon();
             let key = binding.describe_key(&document, scratch);

@@ -15,7 +15,7 @@ use crate::protocol::messages::{flow, request};
 use crate::registry;
 use crate::session::foresee::Foreseen;
 use crate::session::topics::topics;
-use crate::session::{binding, registration, subjects};
+use crate::session::{annotate, binding, registration, subjects};
 
 /// Answers Validate, having asked the brokers and the registry.
 pub(super) fn validate(request: &request::Validate, runtime: &Handle) -> anyhow::Result<Validated> {
@@ -87,18 +87,26 @@ fn validate_binding(
             collection.name
         );
     }
+    let annotations = config.annotations(&resource)?;
+    let required = annotate::required(&annotations, collection)?;
     let constraints: Vec<_> = collection
         .projections
         .iter()
         .map(|projection| {
-            let constraint = match shows_deletions && projection.ptr == OPERATION {
-                true => Constraint {
+            let needed = required.iter().find(|(field, _)| *field == projection.field);
+            let constraint = match needed {
+                Some((_, reason)) => Constraint {
+                    r#type: ConstraintType::FieldRequired.into(),
+                    reason: reason.clone(),
+                    ..Default::default()
+                },
+                None if shows_deletions && projection.ptr == OPERATION => Constraint {
                     r#type: ConstraintType::LocationRequired.into(),
                     reason: "Deletions are published as documents, which this location tells from others"
                         .to_owned(),
                     ..Default::default()
                 },
-                false => constraint(projection, &selected),
+                None => constraint(projection, &selected),
             };
             (projection.field.clone(), constraint)
         })

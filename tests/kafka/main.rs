@@ -18,6 +18,7 @@ mod end_to_end;
 mod endpoint;
 mod failures;
 mod formats;
+mod headers;
 mod landed;
 mod logins;
 mod partitions;

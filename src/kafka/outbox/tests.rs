@@ -165,3 +165,92 @@ fn the_log_tells_of_commits_and_of_brokers_that_are_silent_while_the_session_is_
     let line = wait_for(&|line| line.told().0 == "committed" && line.told().1 == stored + 1);
     assert_eq!(line.told().2, stored + 1);
 }
+
+/// Messages with and without notes in one batch, with a queue that is full again and again.
+#[test]
+fn headers_and_times_are_each_messages_own_and_change_no_order() {
+    let (_cluster, config, mut outbox) = open(2, |settings| {
+        settings.set("queue.buffering.max.messages", "10").set("linger.ms", "5");
+    });
+    outbox.set_headers(vec![vec![
+        Header::constant("team", "billing").unwrap(),
+        Header::own("flow_operation", 0).unwrap(),
+    ]]);
+    for number in 0..300_i64 {
+        let (keys, buffer) = outbox.buffers().unwrap();
+        keys.extend_from_slice((number % 4).to_string().as_bytes());
+        // Copied, and lent where it lies.
+        buffer.put(format!("{number:0width$}", width = if number % 2 == 0 { 10 } else { 3_000 }).as_bytes());
+        let operation = format!("{number}");
+        match number % 3 {
+            0 => outbox.push(0, true).unwrap(),
+            1 => {
+                let note = Note { timestamp: Some(1_000 + number), values: [Some(&operation), None] };
+                outbox.push_noted(0, true, None, &note).unwrap();
+            }
+            _ => outbox.push_noted(0, false, None, &Note::default()).unwrap(),
+        }
+    }
+    assert_eq!(outbox.entries.len(), 300, "one batch");
+    assert_eq!(outbox.commit().unwrap().messages, 300);
+    let state = outbox.tracker().lock();
+    assert_eq!(state.due(), 0);
+    assert!(state.chunks.has_room((64 << 20) - state.chunks.held()), "all that was copied is given back");
+    drop(state);
+    let mut consumer = Consumer::open(&config, &["t".to_owned()], Start::Beginning).unwrap();
+    let (mut last, mut silences, mut tombstones) = ([-1; 4], 0, 0);
+    for _ in 0..300 {
+        let record = loop {
+            if let Some(record) = consumer.poll(Duration::from_secs(1)).unwrap() {
+                break record;
+            }
+            silences += 1;
+            assert!(silences < 20, "messages are missing");
+        };
+        let team = ("team".to_owned(), Some(b"billing".to_vec()));
+        let Some(value) = record.value else {
+            assert_eq!(record.headers, [team]);
+            tombstones += 1;
+            continue;
+        };
+        let number: i64 = String::from_utf8(value).unwrap().parse().unwrap();
+        if number % 3 == 1 {
+            let own = ("flow_operation".to_owned(), Some(number.to_string().into_bytes()));
+            assert_eq!((record.headers, record.timestamp), (vec![team, own], Some(1_000 + number)));
+        } else {
+            assert_eq!(record.headers, []);
+            assert!(record.timestamp.unwrap() > 1_700_000_000_000);
+        }
+        let key = usize::try_from(number % 4).unwrap();
+        assert!(last[key] < number, "{number} came after {}", last[key]);
+        last[key] = number;
+    }
+    assert_eq!(tombstones, 100);
+}
+
+#[test]
+fn memory_for_headers_counts_as_that_for_keys() {
+    let (cluster, _, mut outbox) = open(1, |_| {});
+    outbox.set_headers(vec![vec![Header::constant("h", &"x".repeat(10_000)).unwrap()]]);
+    for broker in 0..2 {
+        cluster.broker_down(broker).unwrap();
+    }
+    let before = (64 << 20) - outbox.tracker().lock().chunks.held();
+    for _ in 0..100 {
+        let (_, buffer) = outbox.buffers().unwrap();
+        buffer.put(b"v");
+        outbox.push_noted(0, true, None, &Note::default()).unwrap();
+    }
+    outbox.hand_over().unwrap();
+    let state = outbox.tracker().lock();
+    assert!(state.chunks.has_room(before - (5 << 20)));
+    assert!(!state.chunks.has_room(before - 1_000_000), "a hundred times 10,000 bytes are held");
+}
+
+#[test]
+fn a_header_with_a_nul_byte_in_its_name_is_refused() {
+    for header in [Header::constant("a\0b", ""), Header::own("a\0b", 0)] {
+        let text = header.unwrap_err().to_string();
+        assert!(text.contains("header \"a\\0b\" has a nul byte in its name"), "{text}");
+    }
+}
