@@ -147,14 +147,16 @@ fn a_configuration_that_cannot_be_used_is_told_and_no_secret() {
 
 #[test]
 fn the_bindings_of_a_specification_are_checked_with_their_topics() {
-    let servers = Servers::start(&["things"]);
+    let servers = Servers::start(&["acme.things"]);
+    let mut config = servers.json();
+    config["advanced"] = json!({"topic_prefix": "acme."});
     let folder = tempfile::tempdir().unwrap();
     let source = folder.path().join("flow.json");
     let things = json!({"type": "object", "required": ["id"], "properties": {"id": {"type": "integer"}}});
     let specification = json!({
         "collections": {"acme/things": {"key": ["/id"], "schema": things}},
         "materializations": {"acme/task": {
-            "endpoint": {"local": {"command": ["x"], "config": servers.json()}},
+            "endpoint": {"local": {"command": ["x"], "config": config}},
             "bindings": [
                 {"source": "acme/things", "resource": {"topic": "things"}},
                 {"source": "acme/things", "resource": {"topic": "no/topic"}},
@@ -171,7 +173,7 @@ fn the_bindings_of_a_specification_are_checked_with_their_topics() {
     assert_eq!([bindings[0][1], bindings[1][1]], ["ok", "failed"]);
     assert!(bindings[1][2].contains("/topic is \"no/topic\""), "{bindings:?}");
     let topics: Vec<_> = findings(&whole, "topic").iter().map(|finding| (finding[0], finding[1])).collect();
-    assert_eq!(topics, [("things", "ok")]);
+    assert_eq!(topics, [("acme.things", "ok")]);
 }
 
 #[test]

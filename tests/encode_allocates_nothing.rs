@@ -1,6 +1,8 @@
 //! Encoding messages of either format allocates nothing once it has seen documents of the size.
 
-use materialize_kafka::encode::{Buffer, Document, Fields, JsonPlan, Layout, Plan, Scratch};
+use materialize_kafka::encode::{
+    Buffer, Document, Fields, Formats, JsonPlan, KeyFormat, Layout, Plan, Scratch, ValueFormat,
+};
 
 #[path = "common/counting.rs"]
 #[allow(dead_code, reason = "a suite counts in its own way")]
@@ -80,6 +82,28 @@ fn deletes() {
         let count =
             allocations(&plan, &scenario, |store, i| Document { delete: i % 2 == 0, ..packed(store) });
         assert_eq!(count, 0);
+    }
+}
+
+/// Formats apart, framing, embedded documents, keys of text, partitions by some fields.
+#[test]
+fn composed_messages() {
+    let scenarios = [documents::flat128(), documents::nested2k(), documents::estuary("estuary64k", 65_536)];
+    for scenario in scenarios {
+        let layout =
+            Layout { keys: &scenario.keys, values: &scenario.values, document: scenario.document.as_deref() };
+        let (key, value) = (&schemas::key(), &schemas::plan(&scenario).1);
+        for key in [KeyFormat::Json, KeyFormat::JsonSchema(1), KeyFormat::Avro(key, 1), KeyFormat::Text] {
+            for value in [ValueFormat::Json, ValueFormat::JsonSchema(1), ValueFormat::Avro(value, 2)] {
+                let formats = Formats { key, value, embeds_document: true, partition_by: &scenario.keys };
+                let plan = Plan::new(&layout, &formats).expect("schemas and layout agree");
+                let count = allocations(&plan, &scenario, |store, i| Document {
+                    delete: i % 7 == 0,
+                    ..packed(store)
+                });
+                assert_eq!(count, 0, "{} {formats:?}", scenario.name);
+            }
+        }
     }
 }
 

@@ -340,9 +340,27 @@ fn mistakes_are_explained() {
     assert!(missing.error().starts_with("cannot read the specification "), "{}", missing.error());
 
     let several = orders(&[]);
-    assert!(
-        several.error().ends_with("has 2 materializations; choose one with --name: shop/avro, shop/json")
-    );
+    assert!(several.error().ends_with(
+        "has 3 materializations; choose one with --name: shop/avro, shop/avro-topic-name, shop/json"
+    ));
+}
+
+/// The subjects that README.md promises, and records of the names that the resources give.
+#[test]
+fn the_example_with_subjects_by_topic() {
+    let by_hash = orders(&["--name", "shop/avro", "--output", "jsonl"]).messages();
+    let by_topic = orders(&["--name", "shop/avro-topic-name", "--output", "jsonl"]).messages();
+    assert_eq!(by_topic.len(), by_hash.len());
+    for (by_topic, by_hash) in by_topic.iter().zip(&by_hash) {
+        let topic = by_topic["topic"].as_str().unwrap();
+        assert_eq!(by_topic["key_schema"]["subject"], format!("{topic}-key"));
+        if !by_topic["value"].is_null() {
+            assert_eq!(by_topic["value_schema"]["subject"], format!("{topic}-value"));
+        }
+        for part in ["key", "value"] {
+            assert_eq!(by_topic[part], by_hash[part]);
+        }
+    }
 }
 
 #[test]
@@ -598,4 +616,67 @@ fn progress_is_told_on_stderr_where_there_is_no_terminal() {
     drop(stdin);
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.stdout.iter().filter(|byte| **byte == b'\n').count(), 1, "stdout has messages alone");
+}
+
+#[test]
+fn keys_and_values_of_different_formats_are_shown() {
+    for (formats, schemas) in [
+        (json!({"key_format": "string"}), [false, true]),
+        (json!({"value_format": "json"}), [true, false]),
+        (json!({"key_format": "json"}), [false, true]),
+    ] {
+        let config = json!({"bootstrap_servers": "b", "message_format": "Avro", "advanced": formats, "schema_registry": {"endpoint": "http://r"}});
+        let fixture = r#"["acme/things",{"id":7,"parts":["a"]}]"#;
+        let case = Case::new(&things(&config), &format!("{fixture}\n{{\"commit\":true}}\n"));
+        let messages = case.run(&["--output", "jsonl"]).messages();
+        let [message] = &messages[..] else { unreachable!("{messages:?}") };
+        let key = &message["key"];
+        match formats["key_format"].as_str() {
+            Some("string") => assert_eq!(*key, "7"),
+            Some(_) => assert_eq!(*key, json!({"id": 7})),
+            None => assert_eq!(*key, json!({"_flow_key": {"p1": 7}})),
+        }
+        assert_eq!((&message["value"]["id"], &message["value"]["parts"]), (&json!(7), &json!(["a"])));
+        let named = ["key_schema", "value_schema"].map(|name| message.get(name).is_some());
+        assert_eq!(named, schemas, "{message}");
+    }
+}
+
+#[test]
+fn deletions_that_are_ignored_are_not_waited_for() {
+    let config =
+        json!({"bootstrap_servers": "b", "message_format": "JSON", "advanced": {"deletions": "ignore"}});
+    let specification = things(&config).replace(
+        r#""properties":{"#,
+        r#""properties":{"_meta":{"type":"object","properties":{"op":{"enum":["c","d"]}},"required":["op"]},"#,
+    );
+    let specification = specification.replace(r#""required":["id"]"#, r#""required":["id","_meta"]"#);
+    let line = |id: u32, op: &str| json!(["acme/things", {"id": id, "_meta": {"op": op}}]).to_string();
+    let fixture = [line(1, "c"), line(2, "d"), json!({"commit": true}).to_string()].join("\n");
+    let case = Case::new(&specification, &fixture);
+    let keys = |messages: &[Value]| messages.iter().map(|m| m["key"].clone()).collect::<Vec<_>>();
+    assert_eq!(keys(&case.run(&["--output", "jsonl"]).messages()), [json!({"id": 1})]);
+
+    let source = case.path("flow.yaml");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_materialize-kafka"));
+    command
+        .args([
+            "preview",
+            "--generate",
+            "2000",
+            "--transaction-size",
+            "200",
+            "--updates",
+            "50",
+            "--read-back",
+            "--output",
+            "jsonl",
+            "--source",
+        ])
+        .arg(source);
+    command.env_remove("LOG_LEVEL").env_remove("FLOW_RUNTIME_CODEC");
+    let generated = run(command);
+    assert_eq!(generated.status, Some(0), "{}", generated.stderr);
+    let messages = generated.stdout.lines().filter(|line| line.contains(r#""topic""#)).count();
+    assert!((1500..2000).contains(&messages), "{messages} messages of 2000 documents");
 }

@@ -7,11 +7,12 @@ mod common;
 use std::time::{Duration, Instant};
 
 use common::brokers::Servers;
-use common::runtime::{Connector, Ended, apply, build, task};
+use common::runtime::{Connector, Ended, apply, build, open_request, task};
 use materialize_kafka::config::{EndpointConfig, Resource, Secret};
 use materialize_kafka::protocol::Codec;
-use materialize_kafka::protocol::messages::{flow, response};
+use materialize_kafka::protocol::messages::{flow, request, response};
 use materialize_kafka::registry::memory::{Options, Registry};
+use materialize_kafka::registry::{Client, Schema};
 use serde_json::{Value, json};
 
 const TASK: &str = r#"
@@ -163,6 +164,146 @@ fn apply_leaves_topics_that_exist_as_they_are() {
     let servers = Servers::start(&["things"]);
     let task = build(TASK, &servers.json());
     assert_eq!(apply(&task), "");
+}
+
+/// Bindings of different collections under one subject: told before there is anything of theirs.
+#[test]
+fn bindings_that_claim_one_subject_are_told_in_validate() {
+    let servers = Servers::start(&["things"]);
+    let two = |more: &str| {
+        let other = TASK.replace("name: {type: string}", "name: {type: integer}");
+        let other = other.split("materializations:").next().unwrap().replace("acme/things", "acme/others");
+        let other = other.replace("collections:\n", "");
+        let bindings = format!("      - source: acme/others\n        resource: {{topic: {more}}}\n");
+        format!("collections:\n{other}{}{bindings}", TASK.trim_start().trim_start_matches("collections:\n"))
+    };
+    let mut config = servers.avro();
+    config["schema_registry"]["subject_strategy"] = json!("topic_name");
+    let fails = |specification: &str, config: &Value| {
+        let mut connector = Connector::start(Codec::Proto);
+        connector.spec();
+        connector.send(task(specification, config).validate());
+        error(&connector.wait())
+    };
+    assert_eq!(
+        fails(&two("things"), &config),
+        "naming the subjects of schemas: binding 0 (collection acme/things, topic \"things\") and binding 1 \
+         (collection acme/others, topic \"things\") would both have subject \"things-value\", with schemas that \
+         differ; give them different topics, or set schema_registry.subject_strategy to topic_record_name and a \
+         record_name for each"
+    );
+    config["schema_registry"]["subject_strategy"] = json!("record_name");
+    let message = fails(&two("others, record_name: things"), &config);
+    assert!(message.contains("would both have subject \"things\""), "{message}");
+    assert!(message.ends_with("; set another record_name in the resource of one of them"), "{message}");
+
+    // Topics of their own, or a subject for each schema.
+    config["schema_registry"]["subject_strategy"] = json!("topic_hash");
+    for specification in [two("things"), two("others")] {
+        let mut connector = Connector::start(Codec::Proto);
+        connector.spec();
+        connector.ask(task(&specification, &config).validate()).validated.unwrap();
+        connector.end().assert_clean();
+        config["schema_registry"]["subject_strategy"] = json!("topic_name");
+    }
+}
+
+/// What the registry would not take is told by Validate, as far as it is certain, and by Apply, which knows the fields.
+#[test]
+fn schemas_that_are_not_compatible_are_told_before_anything_runs() {
+    let servers = Servers::start(&["things"]);
+    let mut config = servers.avro();
+    config["schema_registry"]["subject_strategy"] = json!("topic_name");
+    let mut built = build(TASK, &config);
+    assert_eq!(apply(&built), "");
+
+    let client = Client::new(&servers.registry.config()).unwrap();
+    let register = |subject: &str, text: &str| {
+        let schema = Schema::avro(text);
+        servers.block_on(client.register(&[(subject.to_owned(), schema)])).unwrap();
+    };
+    register("things-value", r#"{"name":"root","type":"record","fields":[{"name":"name","type":"long"}]}"#);
+    let mut connector = Connector::start(Codec::Proto);
+    connector.spec();
+    connector.send(request::Apply {
+        materialization: Some(built.spec.clone()),
+        version: "2".into(),
+        ..Default::default()
+    });
+    let expected = "checking the schema of subject \"things-value\": it is not compatible with version 1: ";
+    let field = "field \"name\" is \"long\" there and [\"string\",\"null\"] here";
+    let message = error(&connector.wait());
+    assert!(message.starts_with(expected) && message.contains(field), "{message}");
+
+    // The fields of the last specification are known to Validate as well.
+    let mut request = task(TASK, &config).validate();
+    let mut connector = Connector::start(Codec::Proto);
+    connector.spec();
+    connector.ask(request.clone()).validated.unwrap();
+    connector.end().assert_clean();
+    request.last_materialization = Some(std::mem::take(&mut built.spec));
+    let mut connector = Connector::start(Codec::Proto);
+    connector.spec();
+    connector.send(request);
+    let message = error(&connector.wait());
+    assert!(message.starts_with(expected) && message.contains(field), "{message}");
+
+    // The key is certain from the start.
+    register("things-key", r#""string""#);
+    let message = validate_fails(&config);
+    assert!(
+        message.starts_with(
+            "checking the schema of subject \"things-key\": it is not compatible with version 1: "
+        ),
+        "{message}"
+    );
+    // Where nothing is registered, nothing need be compatible; but it must be there.
+    config["schema_registry"]["auto_register"] = json!(false);
+    let built = build(TASK, &config);
+    assert_eq!(apply(&built), "");
+    let mut connector = Connector::start(Codec::Proto);
+    connector.spec();
+    connector.send(open_request(&built.spec));
+    let message = error(&connector.wait());
+    assert!(
+        message.starts_with(
+            "looking up the schema of subject \"things-key\": the registry does not have it, and"
+        ),
+        "{message}"
+    );
+}
+
+/// A version that somebody registered is what messages carry and are written by; one that does not fit is told at Open.
+#[test]
+fn the_latest_version_is_written_by() {
+    let servers = Servers::start(&["things"]);
+    let mut config = servers.avro();
+    let options =
+        json!({"subject_strategy": "topic_name", "use_latest_version": true, "auto_register": false});
+    config["schema_registry"].as_object_mut().unwrap().extend(options.as_object().unwrap().clone());
+    let built = build(TASK, &config);
+    let client = Client::new(&servers.registry.config()).unwrap();
+    let register = |subject: &str, text: &str| {
+        let schema = Schema::avro(text);
+        servers.block_on(client.register(&[(subject.to_owned(), schema)])).unwrap()[0]
+    };
+    let key = r#"{"type":"record","name":"K","fields":[{"name":"_flow_key","type":{"type":"record","name":"P","fields":[{"name":"p1","type":"long"}]}}]}"#;
+    register("things-key", key);
+    register(
+        "things-value",
+        r#"{"type":"record","name":"V","fields":[{"name":"name","type":["null","string"],"default":null}]}"#,
+    );
+    let mut connector = Connector::start(Codec::Proto);
+    connector.spec();
+    connector.send(open_request(&built.spec));
+    let message = error(&connector.wait());
+    assert!(
+        message.contains(
+            "writing by version 1 of subject \"things-value\" (schema_registry.use_latest_version): "
+        ),
+        "{message}"
+    );
+    assert!(message.contains("at /name: null is the first branch of its union"), "{message}");
 }
 
 fn validate_fails(config: &Value) -> String {

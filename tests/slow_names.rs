@@ -7,7 +7,7 @@
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::time::{Duration, Instant};
 
-use materialize_kafka::config::EndpointConfig;
+use materialize_kafka::config::{EndpointConfig, Partitioning};
 use materialize_kafka::kafka::mock::Cluster;
 use materialize_kafka::kafka::{self, Outbox, Topic};
 use serde_json::json;
@@ -30,8 +30,18 @@ fn one_slow_name_of_several_keeps_nobody_waiting() {
     cluster.create_topic("t", 1).unwrap();
     let config = config(&format!("{},slow.test:9092", cluster.bootstrap_servers()));
     let started = Instant::now();
-    let topics = || vec![Topic { name: "t".into(), owner: "binding 0, collection c".into() }];
-    let missing = vec![Topic { name: "missing".into(), owner: "binding 0, collection c".into() }];
+    let topics = || {
+        vec![Topic {
+            name: "t".into(),
+            owner: "binding 0, collection c".into(),
+            partitioning: Partitioning::default(),
+        }]
+    };
+    let missing = vec![Topic {
+        name: "missing".into(),
+        owner: "binding 0, collection c".into(),
+        partitioning: Partitioning::default(),
+    }];
     Outbox::open(&config, missing, Box::new(drop)).map(drop).unwrap_err();
     let mut outbox = Outbox::open(&config, topics(), Box::new(drop)).unwrap();
     let (key, value) = outbox.buffers().unwrap();

@@ -44,6 +44,49 @@ materializations:
           include: {canary: {}, flow_document: {}, flow_published_at: {}, slash~1root: {}, value/slash~1nested: {}}
 "#;
 
+/// The first at once, the others (which follow within seconds) together.
+#[test]
+fn commits_are_told_in_the_log_with_their_figures_and_without_a_line_for_each() {
+    let fixture: String = (0..6)
+        .map(|id| format!("[\"acme/things\",{{\"id\":{id},\"slash/key\":\"a\",\"value\":{{\"nested\":\"b\"}}}}]\n{{\"commit\":true}}\n"))
+        .collect();
+    let servers = Servers::start(&["things"]);
+    let task = build(TASK, &servers.json());
+    let mut session = Connector::start(Codec::Proto);
+    session.open(&task);
+    for stores in stores(&task, &fixture) {
+        session.transact(&stores);
+    }
+    let ended = session.end();
+    ended.assert_clean();
+    let lines: Vec<Value> = ended
+        .stderr
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .filter(|line: &Value| line["message"] == "committed")
+        .collect();
+    assert!(lines.len() >= 2 && lines.len() < 6, "{}", ended.stderr);
+    let commits: u64 = lines.iter().map(|line| line["commits"].as_u64().unwrap()).sum();
+    assert_eq!((commits, &lines[0]["commits"]), (6, &json!(1)), "{}", ended.stderr);
+    let last = lines.last().unwrap();
+    for (field, value) in [
+        ("level", json!("INFO")),
+        ("stored", json!(6)),
+        ("acknowledged", json!(6)),
+        ("acknowledged_bytes", last["stored_bytes"].clone()),
+        ("in_flight", json!(0)),
+        ("in_flight_bytes", json!(0)),
+        ("most", json!("binding 0, collection acme/things")),
+        ("most_topic", json!("things")),
+    ] {
+        assert_eq!(last[field], value, "{field} of {last}");
+    }
+    for field in ["stored_bytes", "documents_per_s", "bytes_per_s", "most_documents"] {
+        assert!(last[field].as_u64().unwrap() > 0, "{field} of {last}");
+    }
+    assert!(last["longest_commit_ms"].as_f64() >= last["commit_ms"].as_f64(), "{last}");
+}
+
 /// The example of the reference `messages.md`, "JSON messages", byte for byte.
 #[test]
 fn a_json_message_is_what_users_of_the_original_have_in_their_topics() {

@@ -16,12 +16,16 @@ pub fn plan(scenario: &Scenario) -> (AvroPlan, Schema) {
     fields.extend(values.map(|name| field(name, nullable(schema(name)))));
     fields.sort_by(|a, b| a.name.cmp(&b.name));
     let value = open("root", fields);
+    let plan = AvroPlan::new(&layout, &key(), 1, &value, 2).expect("schema and layout agree");
+    (plan, value)
+}
+
+/// The schema of the scenarios' keys.
+pub fn key() -> Schema {
     let parts =
         Record { name: "root.Key.Parts".to_owned(), fields: vec![field("p1", Schema::Long)], extra: None };
     let key = vec![field("_flow_key", Schema::Record(parts))];
-    let key = Schema::Record(Record { name: "root.Key".to_owned(), fields: key, extra: None });
-    let plan = AvroPlan::new(&layout, &key, 1, &value, 2).expect("schema and layout agree");
-    (plan, value)
+    Schema::Record(Record { name: "root.Key".to_owned(), fields: key, extra: None })
 }
 
 fn schema(field: &str) -> Schema {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use materialize_kafka::config::EndpointConfig;
+use materialize_kafka::config::{EndpointConfig, Partitioning};
 use materialize_kafka::kafka::mock::Cluster;
 use materialize_kafka::kafka::{BATCH_BYTES, Outbox, Topic, producer_settings};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -41,7 +41,11 @@ type Messages = Vec<(Vec<u8>, Vec<u8>)>;
 
 fn ours(messages: &Messages) -> impl FnMut(u64) {
     let (cluster, config) = brokers();
-    let topics = vec![Topic { name: TOPIC.to_owned(), owner: "the bench".to_owned() }];
+    let topics = vec![Topic {
+        name: TOPIC.to_owned(),
+        owner: "the bench".to_owned(),
+        partitioning: Partitioning::default(),
+    }];
     let mut outbox =
         Outbox::open(&config, topics, Box::new(|error| eprintln!("{error}"))).expect("brokers are there");
     let mut messages = messages.iter().cycle();

@@ -257,7 +257,7 @@ fn plan(
             .expect("the collection can be mapped to Avro");
     let subjects = [&key, &value].map(|schema| {
         let text = schema.canonical();
-        (schema::subject(topic, &text), text)
+        (schema::subject(topic, &text), registry::Schema::avro(text))
     });
     let client = registry::Client::new(&registry.config()).expect("the registry's address is right");
     let ids = requests.block_on(client.register(&subjects)).expect("the registry takes the schemas");

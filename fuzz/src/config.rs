@@ -87,8 +87,11 @@ fn endpoint(json: &[u8]) {
     assert_eq!(settings.get("bootstrap.servers"), Some(config.bootstrap_servers.as_str()));
     assert_eq!(settings.get("security.protocol"), Some(config.security_protocol()));
     if let Some(registry) = &config.schema_registry {
-        assert!(matches!(registry.endpoint.scheme(), "http" | "https"), "{registry:?}");
-        assert!(registry.endpoint.username().is_empty() && registry.endpoint.password().is_none());
+        assert!(!registry.endpoint.is_empty());
+        for endpoint in &registry.endpoint {
+            assert!(matches!(endpoint.scheme(), "http" | "https"), "{registry:?}");
+            assert!(endpoint.username().is_empty() && endpoint.password().is_none());
+        }
         // Expensive, so of the few that have a login only.
         if registry.password.is_some() {
             let _client = registry::Client::new(registry);
@@ -141,3 +144,16 @@ pub fn seeds() -> Seeds {
         ("no_topic", br#"{"topic":".."}"#.to_vec()),
     ]
 }
+
+/// Where the forms have secrets.
+const SECRETS: [&str; 9] = [
+    "/credentials/password",
+    "/credentials/client_secret",
+    "/credentials/secret_access_key",
+    "/credentials/session_token",
+    "/schema_registry/password",
+    "/schema_registry/bearer_token",
+    "/schema_registry/client_key",
+    "/tls_certificates/client_key",
+    "/tls_certificates/client_key_password",
+];

@@ -96,6 +96,7 @@ pub(crate) fn encode_twice(plan: &Plan, document: &Document<'_>) -> Result<Messa
     let mut both = key.clone();
     value.finish();
     value.put(b"finished");
+    value.take_outgrown();
     value.finish();
     let second = plan.encode(document, &mut scratch, &mut both, &mut value);
     assert_eq!(first, second, "the second time");

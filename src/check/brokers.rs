@@ -3,30 +3,38 @@
 //! TLS and login are librdkafka's, with the settings that the connector's own clients have; which of the two failed, its words
 //! tell. Where it says nothing, the step that asks the brokers for themselves has failed.
 
+use std::collections::BTreeMap;
 use std::io::{self, ErrorKind, Write};
 use std::time::Duration;
 
 use super::network::{Address, connect, resolve};
 use super::report::{Finding, Report};
-use crate::config::{Delivery, EndpointConfig};
+use crate::config::{Delivery, EndpointConfig, NewTopic};
 use crate::kafka::{self, BATCH_BYTES, Inspection, Node, Operation, TopicFacts, Trouble};
 
 /// Checks the brokers, and these topics there.
 pub(super) fn check<W: Write>(
     config: &EndpointConfig,
-    topics: &[String],
+    topics: &[NewTopic],
     report: &mut Report<W>,
 ) -> io::Result<()> {
-    let mut wanted: Vec<(&str, &[Operation])> = topics.iter().map(|name| (&name[..], &NEEDED[..])).collect();
+    let progress = NewTopic {
+        name: config.advanced.progress_topic.clone(),
+        partitions: 1,
+        replication_factor: config.topic_replication_factor,
+        config: BTreeMap::new(),
+    };
+    let mut wanted: Vec<(&NewTopic, &[Operation])> =
+        topics.iter().map(|topic| (topic, &NEEDED[..])).collect();
     if config.advanced.delivery == Delivery::ExactlyOnce {
-        wanted.push((config.advanced.progress_topic.as_str(), &NEEDED_OF_PROGRESS));
+        wanted.push((&progress, &NEEDED_OF_PROGRESS));
     }
     match reach(config, report)? {
         Ok(inspection) => {
-            wanted.into_iter().try_for_each(|(name, needed)| topic(config, &inspection, name, needed, report))
+            wanted.into_iter().try_for_each(|(wanted, needed)| topic(&inspection, wanted, needed, report))
         }
-        Err(failed) => wanted.into_iter().try_for_each(|(name, _)| {
-            report.add(Finding::skipped(TOPIC, name, not_checked(failed))).map(drop)
+        Err(failed) => wanted.into_iter().try_for_each(|(wanted, _)| {
+            report.add(Finding::skipped(TOPIC, wanted.name.as_str(), not_checked(failed))).map(drop)
         }),
     }
 }
@@ -166,12 +174,12 @@ fn advertised<W: Write>(nodes: &[Node], report: &mut Report<W>) -> io::Result<bo
 
 /// Whether a topic is there, or could be made, what this user may do with it, and how large its batches may be.
 fn topic<W: Write>(
-    config: &EndpointConfig,
     inspection: &Inspection,
-    topic: &str,
+    wanted: &NewTopic,
     needed: &[Operation],
     report: &mut Report<W>,
 ) -> io::Result<()> {
+    let topic = wanted.name.as_str();
     let of_error = |check, error: &kafka::Error| {
         let (reason, remedy) = parts(error);
         Finding::failed(check, topic, reason, remedy)
@@ -190,11 +198,9 @@ fn topic<W: Write>(
             return Ok(());
         }
         Err(trouble @ (Trouble::Missing | Trouble::Hidden)) => {
-            let is_progress = needed == NEEDED_OF_PROGRESS;
-            let partitions = if is_progress { 1 } else { config.topic_partitions };
-            let replicas = config.topic_replication_factor;
-            let finding = match inspection.could_create(topic, partitions, replicas) {
+            let finding = match inspection.could_create(wanted) {
                 Ok(()) => {
+                    let (partitions, replicas) = (wanted.partitions, wanted.replication_factor);
                     let plural = if partitions == 1 { "" } else { "s" };
                     let replicas = if replicas < 0 {
                         "the brokers' number of replicas".to_owned()

@@ -13,11 +13,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::ValueEnum;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use self::report::{Finding, Form, Report};
 
-use crate::config::{EndpointConfig, Resource, Topic};
+use crate::config::{EndpointConfig, NewTopic, Resource};
 use crate::kafka;
 use crate::preview::task::source::{Source, read_value};
 use crate::preview::task::{self, Task};
@@ -98,8 +98,10 @@ fn check<W: Write>(args: &Args, report: &mut Report<W>) -> io::Result<()> {
 
     let mut topics = Vec::new();
     for name in &args.topic {
-        match Topic::new(name) {
-            Ok(topic) => add_topic(&mut topics, topic.to_string()),
+        // As a binding's resource that says nothing else of it.
+        let resource = json!({ "topic": name }).to_string();
+        match Resource::parse(resource.as_bytes()).and_then(|resource| config.topic(&resource)) {
+            Ok(topic) => add_topic(&mut topics, topic),
             Err(error) => {
                 report.add(Finding::of_message(TOPIC, name, &error.to_string()))?;
             }
@@ -139,7 +141,7 @@ fn read(args: &Args) -> Result<(Value, Option<Task>), String> {
 fn bindings<W: Write>(
     config: &EndpointConfig,
     task: &Task,
-    topics: &mut Vec<String>,
+    topics: &mut Vec<NewTopic>,
     report: &mut Report<W>,
 ) -> io::Result<()> {
     let checked = session::check_bindings(config, &task.validate());
@@ -150,8 +152,9 @@ fn bindings<W: Write>(
         };
         if report.add(finding)?
             && let Ok(resource) = Resource::parse(binding.resource.to_string().as_bytes())
+            && let Ok(topic) = config.topic(&resource)
         {
-            add_topic(topics, resource.topic.to_string());
+            add_topic(topics, topic);
         }
     }
     Ok(())
@@ -207,8 +210,8 @@ fn skip_all<W: Write>(topics: &[String], report: &mut Report<W>) -> io::Result<(
     Ok(())
 }
 
-fn add_topic(topics: &mut Vec<String>, topic: String) {
-    if !topics.contains(&topic) {
+fn add_topic(topics: &mut Vec<NewTopic>, topic: NewTopic) {
+    if topics.iter().all(|other| other.name != topic.name) {
         topics.push(topic);
     }
 }

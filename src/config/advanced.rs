@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use super::client_properties::ClientOptions;
 use super::error::Error;
+use super::format::FormatOptions;
 use super::kinds::{choice, duration, filled, size};
 use super::members::Members;
 use super::option::{choices, options};
+use super::partitioning::PartitionOptions;
 use super::topic::Topic;
 use super::topics::TopicOptions;
 
@@ -41,6 +43,10 @@ options! {
         pub client: ClientOptions;
         /// Names and properties of topics.
         pub topics: TopicOptions;
+        /// How keys and values are written.
+        pub formats: FormatOptions;
+        /// How messages are dealt out to partitions.
+        pub partitioning: PartitionOptions;
     }
 }
 

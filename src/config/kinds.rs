@@ -55,7 +55,6 @@ impl Setting<Option<String>> {
 }
 
 /// Yes or no.
-#[cfg_attr(not(test), expect(dead_code, reason = "goes with the first option that is true or false"))]
 pub(super) fn flag() -> Setting<Option<bool>> {
     Setting::new(json!({"type": "boolean"}), |members, name| members.flag(name))
 }
@@ -96,7 +95,6 @@ pub(super) fn choice<T: Choice>() -> Setting<Option<T>> {
 }
 
 /// A list of texts.
-#[cfg_attr(not(test), expect(dead_code, reason = "goes with the first option that is a list"))]
 pub(super) fn list() -> Setting<Option<Vec<String>>> {
     Setting::new(json!({"type": "array", "items": {"type": "string"}}), |members, name| members.list(name))
 }

@@ -39,7 +39,9 @@ mod form;
 mod format;
 mod kinds;
 mod members;
+mod names;
 mod option;
+mod partitioning;
 mod registry;
 mod secret;
 mod tls;
@@ -55,7 +57,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use self::kinds::{choice, group, map, text};
+use self::kinds::{choice, filled, flag, group, list, map, text};
 use self::members::Members;
 use self::option::{Group, options};
 
@@ -63,8 +65,12 @@ pub use self::advanced::{Advanced, Delivery};
 pub use self::client_properties::ClientOptions;
 pub use self::credentials::{Credentials, SaslMechanism};
 pub use self::error::{Error, Part};
-pub use self::format::{Compression, MessageFormat};
-pub use self::registry::SchemaRegistry;
+pub use self::format::{
+    Compression, Deletions, FormatOptions, Formats, KeyFormat, MessageFormat, RootDocument, ValueFormat,
+};
+pub use self::names::{Namespace, RecordName};
+pub use self::partitioning::{PartitionOptions, Partitioner, Partitioning};
+pub use self::registry::{Compatibility, SchemaRegistry, SubjectStrategy};
 pub use self::secret::Secret;
 pub use self::tls::{Tls, TlsCertificates};
 pub use self::topic::{Topic, TopicError};
@@ -137,6 +143,29 @@ impl EndpointConfig {
         Ok(())
     }
 
+    /// How schemas are assigned to subjects.
+    #[must_use]
+    pub fn subject_strategy(&self) -> SubjectStrategy {
+        self.schema_registry.as_ref().map_or(SubjectStrategy::TopicHash, |registry| registry.subject_strategy)
+    }
+
+    /// The full name of the record of a binding's values.
+    #[must_use]
+    pub fn record_name(&self, resource: &Resource) -> String {
+        let namespace = self.schema_registry.as_ref().and_then(|registry| registry.record_namespace.as_ref());
+        match (&resource.record_name, self.subject_strategy()) {
+            (Some(name), _) => name.within(namespace),
+            (None, SubjectStrategy::RecordName | SubjectStrategy::TopicRecordName) => {
+                RecordName::of_topic(resource.topic.as_str()).within(namespace)
+            }
+            // As ever, so that bytes and subjects stay what they are.
+            (None, SubjectStrategy::TopicHash | SubjectStrategy::TopicName) => match namespace {
+                None => "root".to_owned(),
+                Some(namespace) => format!("{namespace}.root"),
+            },
+        }
+    }
+
     /// The value of librdkafka's `security.protocol` that `tls` and `credentials` together mean.
     #[must_use]
     pub fn security_protocol(&self) -> &'static str {
@@ -163,12 +192,7 @@ fn fit_together(mut config: EndpointConfig, root: &Members<'_>) -> Result<Endpoi
             "credentials of AWS MSK IAM are taken over TLS alone: set it to \"system_certificates\"",
         ));
     }
-    if config.message_format == MessageFormat::Avro && config.schema_registry.is_none() {
-        return Err(root.missing(
-            "schema_registry",
-            "message_format Avro needs a registry for its schemas: give its endpoint, or choose JSON",
-        ));
-    }
+    format::has_registry(&config, root)?;
     Ok(config)
 }
 
@@ -189,6 +213,28 @@ options! {
         /// Properties of the topic, if it is created, beside those of advanced.topic_config; one that both have is taken
         /// from here.
         pub topic_config: BTreeMap<String, String> = "Topic configuration", map().or(json!({}));
+        /// Name of the Avro record of values; that of keys has .Key behind it. With dots it is a full name, else
+        /// schema_registry.record_namespace of the endpoint stands before it. Without it the record is called root, or
+        /// like the topic where schema_registry.subject_strategy is record_name or topic_record_name.
+        pub record_name: Option<RecordName> = "Record name", filled().parsed(|name| RecordName::new(name));
+        /// How keys are written.
+        pub key_format: Option<KeyFormat> = "Key format", choice().instead_of("advanced.key_format");
+        /// How values are written.
+        pub value_format: Option<ValueFormat> = "Value format", choice().instead_of("advanced.value_format");
+        /// What is published of a document that is deleted.
+        pub deletions: Option<Deletions> = "Deletions", choice().instead_of("advanced.deletions");
+        /// How the root document is written, where its field is selected.
+        pub root_document: Option<RootDocument> = "Root document", choice()
+            .instead_of("advanced.root_document");
+        /// How a message's partition is computed from its key.
+        pub partitioner: Option<Partitioner> = "Partitioner", partitioning::partitioner()
+            .instead_of("advanced.partitioner");
+        /// Whether the partition is computed without the first five bytes of the key, which hold the id of its schema.
+        pub partition_without_prefix: Option<bool> = "Partition without prefix", flag()
+            .instead_of("advanced.partition_without_prefix");
+        /// Key fields of which the partition is computed, instead of the whole key: messages that agree in these go to
+        /// one partition. It is the partition that a key of these fields alone would have.
+        pub partition_by: Vec<String> = "Partition by", list().or(json!([]));
     }
 }
 

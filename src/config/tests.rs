@@ -57,6 +57,16 @@ fn the_least_configuration_has_the_defaults() {
                 transaction_timeout: Duration::from_secs(900),
                 client: ClientOptions::default(),
                 topics: TopicOptions::default(),
+                formats: FormatOptions {
+                    key_format: None,
+                    value_format: None,
+                    deletions: Deletions::Tombstone,
+                    root_document: RootDocument::String,
+                },
+                partitioning: PartitionOptions {
+                    partitioner: Partitioner::Consistent,
+                    partition_without_prefix: false,
+                },
             },
         }
     );
@@ -67,11 +77,14 @@ fn the_fullest_configuration_is_read() {
     let config = endpoint(
         r#"{"bootstrap_servers":" a:1, b ,[::1]:9093,","credentials":{"auth_type":"user_password",
         "mechanism":"SCRAM-SHA-512","username":"u","password":"p"},"tls":"system_certificates",
-        "message_format":"Avro","compression":"zstd","schema_registry":{"endpoint":"https://r/base/",
-        "username":"ru","password":"rp","schema_registry_type":"confluent"},"topic_partitions":12,
+        "message_format":"Avro","compression":"zstd","schema_registry":{"endpoint":" https://r/base/, ,https://s,",
+        "username":"ru","password":"rp","schema_registry_type":"confluent","subject_strategy":"topic_record_name",
+        "record_namespace":"com.acme","auto_register":true,"use_latest_version":true,"compatibility":"FULL_TRANSITIVE","client_certificate":"-----BEGIN CERTIFICATE-----",
+        "client_key":"-----BEGIN PRIVATE KEY-----","ca_certificate":"-----BEGIN CERTIFICATE-----x"},"topic_partitions":12,
         "topic_replication_factor":-1,"advanced":{"stall_timeout":"90s","in_flight_bytes":1048576,
         "in_flight_messages":5000,"producers":4,
-        "delivery":"at_least_once","progress_topic":"progress","transaction_timeout":"5m","later":true},"unknown":[1]}"#,
+        "delivery":"at_least_once","progress_topic":"progress","transaction_timeout":"5m",
+        "key_format":"string","value_format":"json","deletions":"ignore","root_document":"json","partitioner":"murmur2","partition_without_prefix":true,"later":true},"unknown":[1]}"#,
     )
     .unwrap();
     assert_eq!(
@@ -88,9 +101,18 @@ fn the_fullest_configuration_is_read() {
             message_format: MessageFormat::Avro,
             compression: Compression::Zstd,
             schema_registry: Some(SchemaRegistry {
-                endpoint: Url::parse("https://r/base/").unwrap(),
+                endpoint: vec![Url::parse("https://r/base/").unwrap(), Url::parse("https://s").unwrap()],
                 username: Some("ru".to_owned()),
                 password: Some(Secret::new("rp")),
+                bearer_token: None,
+                client_certificate: Some("-----BEGIN CERTIFICATE-----".to_owned()),
+                client_key: Some(Secret::new("-----BEGIN PRIVATE KEY-----")),
+                ca_certificate: Some("-----BEGIN CERTIFICATE-----x".to_owned()),
+                subject_strategy: SubjectStrategy::TopicRecordName,
+                record_namespace: Some(Namespace::new("com.acme").unwrap()),
+                auto_register: true,
+                use_latest_version: true,
+                compatibility: Some(Compatibility::FullTransitive),
             }),
             topic_partitions: 12,
             topic_replication_factor: -1,
@@ -104,6 +126,16 @@ fn the_fullest_configuration_is_read() {
                 transaction_timeout: Duration::from_secs(300),
                 client: ClientOptions::default(),
                 topics: TopicOptions::default(),
+                formats: FormatOptions {
+                    key_format: Some(KeyFormat::String),
+                    value_format: Some(ValueFormat::Json),
+                    deletions: Deletions::Ignore,
+                    root_document: RootDocument::Json,
+                },
+                partitioning: PartitionOptions {
+                    partitioner: Partitioner::Murmur2,
+                    partition_without_prefix: true,
+                },
             },
         }
     );
@@ -352,7 +384,7 @@ fn security_protocol_follows_tls_and_credentials() {
 fn registry_endpoints_are_plain_http_addresses() {
     let read = |text: &str| {
         endpoint(&with(&format!(r#"{{"schema_registry":{{"endpoint":{}}}}}"#, Value::from(text))))
-            .map(|config| config.schema_registry.unwrap().endpoint.to_string())
+            .map(|config| config.schema_registry.unwrap().endpoint[0].to_string())
     };
     assert_eq!(read("http://127.0.0.1:8081").unwrap(), "http://127.0.0.1:8081/");
     assert_eq!(read("https://r/apis/ccompat/v7").unwrap(), "https://r/apis/ccompat/v7");
@@ -377,6 +409,92 @@ fn registry_endpoints_are_plain_http_addresses() {
             format!("reading the endpoint configuration: /schema_registry/endpoint is {value:?}: {reason}")
         );
     }
+}
+
+#[test]
+fn a_registrys_login_is_one_and_whole() {
+    let refusal = |members: &str| {
+        let error =
+            refusal(&format!(r#"{{"schema_registry":{{"endpoint":"https://r, http://s",{members}}}}}"#));
+        error.replace("reading the endpoint configuration: /schema_registry/", "")
+    };
+    let pem = "-----BEGIN X";
+    assert_eq!(
+        refusal(r#""use_latest_version":true"#),
+        r#"use_latest_version is "true": with subject_strategy topic_hash a subject has no other schema than that of the documents: choose topic_name, record_name or topic_record_name, or remove it"#
+    );
+    assert_eq!(
+        refusal(r#""compatibility":"NONE","auto_register":false"#),
+        r#"compatibility is "NONE": it is set for subjects that are new, and with auto_register false none is: remove it, or set auto_register to true"#
+    );
+    assert_eq!(
+        refusal(r#""bearer_token":"t0ken","username":"u","password":"p""#),
+        r#"bearer_token is "***": a request has one login: remove it, or username and password"#
+    );
+    assert_eq!(
+        refusal(r#""bearer_token":"t0ken\n""#),
+        r#"bearer_token is "***": expected letters, digits and signs of ASCII, without blanks or line ends"#
+    );
+    assert_eq!(
+        refusal(&format!(r#""client_certificate":"{pem}""#)),
+        "client_key is missing; client_certificate needs its private key"
+    );
+    assert_eq!(
+        refusal(&format!(r#""client_key":"{pem}""#)),
+        "client_certificate is missing; client_key needs the certificate that it belongs to"
+    );
+    assert_eq!(
+        refusal(&format!(r#""ca_certificate":"{pem}""#)),
+        r#"endpoint is "http://s/": certificates are for addresses that begin with https://: remove ca_certificate, or make this one of https"#
+    );
+    assert_eq!(
+        refusal(r#""ca_certificate":"/etc/ca.pem""#),
+        r#"ca_certificate is "***": expected PEM text, with a line that starts with -----BEGIN: give the content of the file, not its name"#
+    );
+}
+
+/// The name that a binding's record has, by strategy, namespace, and the resource's own.
+#[test]
+fn records_have_the_names_that_strategy_and_options_give() {
+    let name = |strategy: &str, namespace: &str, resource: &str| {
+        let config = accepted(&format!(
+            r#"{{"schema_registry":{{"endpoint":"http://r","subject_strategy":"{strategy}","record_namespace":"{namespace}"}}}}"#
+        ));
+        assert_eq!(config.subject_strategy().as_str(), strategy);
+        let resource = format!(r#"{{"topic":"shop.orders","record_name":"{resource}"}}"#);
+        config.record_name(&Resource::parse(resource.as_bytes()).unwrap())
+    };
+    for strategy in ["topic_hash", "topic_name"] {
+        assert_eq!(name(strategy, "", ""), "root");
+        assert_eq!(name(strategy, "com.acme", ""), "com.acme.root");
+    }
+    for strategy in ["record_name", "topic_record_name"] {
+        assert_eq!(name(strategy, "", ""), "shop_orders");
+        assert_eq!(name(strategy, "com.acme", ""), "com.acme.shop_orders");
+    }
+    for strategy in ["topic_hash", "topic_name", "record_name", "topic_record_name"] {
+        assert_eq!(name(strategy, "com.acme", "Order"), "com.acme.Order");
+        assert_eq!(name(strategy, "com.acme", "shop.Order"), "shop.Order");
+    }
+    let plain = accepted("{}");
+    let resource = Resource::parse(br#"{"topic":"orders"}"#).unwrap();
+    assert_eq!(
+        (plain.subject_strategy(), plain.record_name(&resource).as_str()),
+        (SubjectStrategy::TopicHash, "root")
+    );
+
+    assert_eq!(
+        refusal(r#"{"schema_registry":{"endpoint":"http://r","record_namespace":"com.1"}}"#),
+        "reading the endpoint configuration: /schema_registry/record_namespace is \"com.1\": expected a namespace by Avro's rules: parts with dots between them, each a letter a-z or A-Z or an underscore, then letters, digits and underscores"
+    );
+    assert_eq!(
+        refusal(r#"{"schema_registry":{"endpoint":"http://r","subject_strategy":"TopicNameStrategy"}}"#),
+        "reading the endpoint configuration: /schema_registry/subject_strategy is \"TopicNameStrategy\", expected one of topic_hash, topic_name, record_name, topic_record_name"
+    );
+    assert_eq!(
+        Resource::parse(br#"{"topic":"t","record_name":"int"}"#).unwrap_err().to_string(),
+        "reading the resource configuration: /record_name is \"int\": \"int\" is the name of one of Avro's own types: choose another"
+    );
 }
 
 #[test]
@@ -527,6 +645,164 @@ fn no_binding_writes_to_the_progress_topic() {
     );
     let twice = accepted(r#"{"advanced":{"progress_topic":"p"}}"#);
     assert_eq!(twice.check_topic(&topic("p")), Ok(()), "nothing is recorded there");
+}
+
+#[test]
+fn keys_and_values_are_written_as_endpoint_and_resource_say() {
+    const REGISTRY: &str = r#""schema_registry":{"endpoint":"http://r"}"#;
+    let config = |members: &str| endpoint(&format!(r#"{{"bootstrap_servers":"b",{members}}}"#));
+    let formats = |members: &str, resource: &str| {
+        let resource = Resource::parse(format!(r#"{{"topic":"t"{resource}}}"#).as_bytes()).unwrap();
+        let formats = config(members).and_then(|config| config.formats(&resource));
+        formats.map(|formats| (formats.key, formats.value)).map_err(|error| error.to_string())
+    };
+    let avro = format!(r#""message_format":"Avro",{REGISTRY}"#);
+    let json = format!(r#""message_format":"JSON",{REGISTRY}"#);
+    let own = |members: &str| format!(r#"{json},"advanced":{{{members}}}"#);
+    assert_eq!(formats(&avro, ""), Ok((KeyFormat::Avro, ValueFormat::Avro)));
+    assert_eq!(formats(&json, ""), Ok((KeyFormat::Json, ValueFormat::Json)));
+    assert_eq!(formats(&own(r#""key_format":"avro""#), ""), Ok((KeyFormat::Avro, ValueFormat::Json)));
+    assert_eq!(formats(&own(r#""value_format":"avro""#), ""), Ok((KeyFormat::Json, ValueFormat::Avro)));
+    assert_eq!(
+        formats(
+            &own(r#""key_format":"avro","value_format":"avro""#),
+            r#","key_format":"string","value_format":"json""#
+        ),
+        Ok((KeyFormat::String, ValueFormat::Json))
+    );
+    assert_eq!(
+        formats(&json, r#","key_format":"json_schema","value_format":"json_schema""#),
+        Ok((KeyFormat::JsonSchema, ValueFormat::JsonSchema))
+    );
+    assert_eq!(
+        formats(r#""message_format":"Avro","advanced":{"key_format":"string","value_format":"json"}"#, ""),
+        Ok((KeyFormat::String, ValueFormat::Json)),
+        "needs no registry"
+    );
+
+    let missing = "reading the endpoint configuration: /schema_registry is missing; ";
+    let other = "a registry for its schemas: give its endpoint, or choose other formats";
+    for (members, resource, why) in [
+        (
+            r#""message_format":"Avro","advanced":{"key_format":"string"}"#,
+            "",
+            "message_format Avro needs a registry for its schemas: give its endpoint, or choose JSON"
+                .to_owned(),
+        ),
+        (
+            r#""message_format":"JSON","advanced":{"value_format":"json_schema"}"#,
+            "",
+            format!("advanced.key_format or advanced.value_format needs {other}"),
+        ),
+        (
+            r#""message_format":"JSON","advanced":{"value_format":"avro"}"#,
+            "",
+            format!("advanced.key_format or advanced.value_format needs {other}"),
+        ),
+        (
+            r#""message_format":"JSON""#,
+            r#","key_format":"avro""#,
+            format!("the binding's key_format or value_format needs {other}"),
+        ),
+    ] {
+        assert_eq!(formats(members, resource), Err(format!("{missing}{why}")));
+    }
+
+    let latest = |format: &str| {
+        format!(
+            r#""message_format":"JSON","schema_registry":{{"endpoint":"http://r","subject_strategy":"topic_name","use_latest_version":true}},"advanced":{{"value_format":"{format}"}}"#
+        )
+    };
+    assert_eq!(formats(&latest("avro"), ""), Ok((KeyFormat::Json, ValueFormat::Avro)));
+    assert_eq!(
+        formats(&latest("json_schema"), "").unwrap_err(),
+        "reading the endpoint configuration: /schema_registry/use_latest_version is \"true\": messages cannot be written by \
+         another JSON schema than their own: set it to false, or choose another key_format or value_format than json_schema"
+    );
+
+    let embeds = |members: &str, resource: &str| {
+        let resource = Resource::parse(format!(r#"{{"topic":"t"{resource}}}"#).as_bytes()).unwrap();
+        let formats = config(members).unwrap().formats(&resource);
+        formats.map(|formats| formats.embeds_document).map_err(|error| error.to_string())
+    };
+    let (as_json, as_text) = (r#","root_document":"json""#, r#","root_document":"string""#);
+    assert_eq!(embeds(&json, ""), Ok(false));
+    assert_eq!(embeds(&json, as_json), Ok(true));
+    assert_eq!(embeds(&own(r#""root_document":"json""#), ""), Ok(true));
+    assert_eq!(embeds(&own(r#""root_document":"json""#), as_text), Ok(false));
+    let why = "root_document is \"json\": values in Avro have the root document as a string: choose string, or json or json_schema \
+               as the value_format";
+    assert_eq!(embeds(&avro, as_json), Err(format!("reading the resource configuration: /{why}")));
+    assert_eq!(
+        embeds(&own(r#""root_document":"json","value_format":"avro""#), ""),
+        Err(format!("reading the endpoint configuration: /advanced/{why}"))
+    );
+    assert_eq!(embeds(&avro, &format!(r#"{as_json},"value_format":"json_schema""#)), Ok(true));
+
+    let refused = config(r#""message_format":"JSON","advanced":{"partition_without_prefix":true}"#)
+        .unwrap()
+        .partitioning(&Resource::parse(br#"{"topic":"t"}"#).unwrap());
+    assert!(refused.is_err());
+    let refused =
+        config(&format!(r#"{avro},"advanced":{{"partition_without_prefix":true,"key_format":"string"}}"#))
+            .unwrap()
+            .partitioning(&Resource::parse(br#"{"topic":"t"}"#).unwrap());
+    assert!(refused.is_err(), "the key's format counts");
+    config(&own(r#""partition_without_prefix":true,"key_format":"avro""#))
+        .unwrap()
+        .partitioning(&Resource::parse(br#"{"topic":"t"}"#).unwrap())
+        .unwrap();
+}
+
+#[test]
+fn deletions_are_published_as_endpoint_and_resource_say() {
+    let resource =
+        |members: &str| Resource::parse(format!(r#"{{"topic":"t"{members}}}"#).as_bytes()).unwrap();
+    let ignoring = accepted(r#"{"advanced":{"deletions":"ignore"}}"#);
+    assert_eq!(accepted("{}").deletions(&resource("")), Deletions::Tombstone);
+    assert_eq!(ignoring.deletions(&resource("")), Deletions::Ignore);
+    assert_eq!(ignoring.deletions(&resource(r#","deletions":"document""#)), Deletions::Document);
+}
+
+#[test]
+fn partitions_are_computed_as_endpoint_and_resource_say() {
+    let avro = |advanced: &str| {
+        endpoint(&format!(
+            r#"{{"bootstrap_servers":"b","message_format":"Avro","schema_registry":{{"endpoint":"http://r"}},"advanced":{advanced}}}"#
+        ))
+        .unwrap()
+    };
+    let resource = |members: &str| Resource::parse(format!(r#"{{"topic":"t"{members}}}"#).as_bytes());
+    let partitioning = |config: &EndpointConfig, members: &str| {
+        let read = config.partitioning(&resource(members).unwrap());
+        read.map(|read| (read.partitioner, read.without_prefix)).map_err(|error| error.to_string())
+    };
+    let java = avro(r#"{"partitioner":"murmur2","partition_without_prefix":true}"#);
+    assert_eq!(partitioning(&avro("{}"), ""), Ok((Partitioner::Consistent, false)));
+    assert_eq!(partitioning(&java, ""), Ok((Partitioner::Murmur2, true)));
+    assert_eq!(
+        partitioning(&java, r#","partitioner":"consistent","partition_without_prefix":false"#),
+        Ok((Partitioner::Consistent, false))
+    );
+    let own = r#","partitioner":"murmur2","partition_without_prefix":true"#;
+    assert_eq!(partitioning(&avro("{}"), own), Ok((Partitioner::Murmur2, true)));
+
+    let why = "_without_prefix is \"true\": these keys have no schema id in front, as their format is neither avro nor json_schema: leave it out";
+    assert_eq!(
+        partitioning(&accepted(r#"{"advanced":{"partition_without_prefix":true}}"#), "").unwrap_err(),
+        format!("reading the endpoint configuration: /advanced/partition{why}")
+    );
+    assert_eq!(
+        partitioning(&accepted("{}"), own).unwrap_err(),
+        format!("reading the resource configuration: /partition{why}")
+    );
+
+    assert_eq!(resource("").unwrap().partition_by, [""; 0]);
+    assert_eq!(resource(r#","partition_by":["b","a"]"#).unwrap().partition_by, ["b", "a"]);
+    assert_eq!(
+        refusal(r#"{"advanced":{"partitioner":"random"}}"#),
+        "reading the endpoint configuration: /advanced/partitioner is \"random\", expected one of consistent, murmur2"
+    );
 }
 
 #[test]
@@ -702,6 +978,8 @@ const SECRETS: &[&str] = &[
     "/credentials/secret_access_key",
     "/credentials/session_token",
     "/schema_registry/password",
+    "/schema_registry/bearer_token",
+    "/schema_registry/client_key",
     "/tls_certificates/client_key",
     "/tls_certificates/client_key_password",
 ];

@@ -8,6 +8,9 @@
 //! bytes  |finished|finished|being written ...   |  (spare capacity)  |
 //!                          ^ mark               ^ len                ^ capacity
 //! ```
+//!
+//! What stays behind then is not the buffer's to drop: whoever lends messages takes it with
+//! [`Buffer::take_outgrown`] before the message that has moved is finished.
 
 /// An append-only region of finished messages, and one that is being written.
 #[derive(Debug, Default)]
@@ -31,8 +34,11 @@ impl Buffer {
         Self { mark: bytes.len(), bytes, outgrown: None }
     }
 
-    /// Ends the message that is being written; what follows is the next one.
+    /// Ends the message that is being written; what follows is the next one. What the message has
+    /// outgrown must have been taken, or the next one that grows would drop it.
+    #[inline]
     pub fn finish(&mut self) {
+        debug_assert!(self.outgrown.is_none(), "{LEFT_BEHIND}");
         self.mark = self.bytes.len();
     }
 
@@ -77,8 +83,9 @@ impl Buffer {
         self.outgrown.take()
     }
 
-    /// The allocation itself.
+    /// The allocation itself. What the message in it has outgrown must have been taken.
     pub fn into_vec(self) -> Vec<u8> {
+        assert!(self.outgrown.is_none(), "{LEFT_BEHIND}");
         self.bytes
     }
 
@@ -131,11 +138,16 @@ impl Buffer {
         let mut old = std::mem::replace(&mut self.bytes, larger);
         old.truncate(self.mark);
         if self.mark > 0 {
+            // Rather than free what is being read.
+            assert!(self.outgrown.is_none(), "{LEFT_BEHIND}");
             self.outgrown = Some(old);
         }
         self.mark = 0;
     }
 }
+
+const LEFT_BEHIND: &str =
+    "the messages that stayed behind were not taken: whoever reads them would lose them";
 
 /// Bytes above which a growing message is not given the room of its old allocation for free.
 const FIRST_GROWTH: usize = 1 << 20;
@@ -188,6 +200,39 @@ mod tests {
         assert_eq!(buffer.message(), b"two");
         buffer.shorten(0);
         assert_eq!((buffer.message(), buffer.len()), (&b""[..], 3));
+    }
+
+    #[test]
+    #[should_panic(expected = "the messages that stayed behind were not taken")]
+    fn messages_that_stayed_behind_are_not_dropped_with_the_buffer() {
+        let mut buffer = outgrown();
+        buffer.abandon();
+        drop(buffer.into_vec());
+    }
+
+    #[test]
+    #[should_panic(expected = "the messages that stayed behind were not taken")]
+    #[cfg(debug_assertions)]
+    fn a_message_that_has_moved_is_not_finished_before_what_stayed_behind_is_taken() {
+        outgrown().finish();
+    }
+
+    #[test]
+    #[should_panic(expected = "the messages that stayed behind were not taken")]
+    fn messages_that_stayed_behind_are_not_dropped_for_others() {
+        let mut buffer = outgrown();
+        // As without the check in `finish`, which a release has not.
+        buffer.mark = buffer.len();
+        buffer.reserve(buffer.capacity());
+    }
+
+    /// A buffer that has left a finished message behind.
+    fn outgrown() -> Buffer {
+        let mut buffer = Buffer::with_capacity(8);
+        buffer.put(b"finished");
+        buffer.finish();
+        buffer.put(b"moved");
+        buffer
     }
 
     #[test]

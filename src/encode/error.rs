@@ -197,6 +197,31 @@ pub enum Error {
         /// The field.
         field: String,
     },
+    /// A field that should choose the partition and is not in the key.
+    #[error(
+        "partition_by names {}, which is no key field; expected some of {}", Quoted(.field), list(.keys))]
+    PartitionField {
+        /// The field.
+        field: String,
+        /// The key fields.
+        keys: Vec<String>,
+    },
+    /// A key of text with several fields.
+    #[error(
+        "a key of format string is that of a single field, found {}; choose json, json_schema or avro as the \
+         key_format", list(.keys))]
+    KeyTextFields {
+        /// The key fields.
+        keys: Vec<String>,
+    },
+    /// A key that is no text.
+    #[error(
+        "field {}: null, an array or an object cannot be a key of format string; choose json, json_schema or avro as the \
+         key_format", Quoted(.field))]
+    KeyText {
+        /// The key field.
+        field: String,
+    },
 }
 
 /// A side of a Store.
@@ -363,6 +388,10 @@ mod tests {
                     text: "[,]".into(),
                 },
                 r#"field "x": its nested JSON cannot be read: expected a value at byte 1; found "[,]""#,
+            ),
+            (
+                Error::PartitionField { field: field(), keys: names(&["id", "seq"]) },
+                r#"partition_by names "a/\"b\"", which is no key field; expected some of id, seq"#,
             ),
         ] {
             assert_eq!(error.to_string(), text);

@@ -31,7 +31,7 @@ pub struct JsonPlan {
 }
 
 #[derive(Debug)]
-struct Member {
+pub(super) struct Member {
     fragment: Fragment,
     source: Source,
 }
@@ -43,6 +43,8 @@ enum Source {
     Element(usize),
     /// The root document, as a string.
     Document,
+    /// The root document, as the value that it is.
+    EmbeddedDocument,
 }
 
 /// `,"name":`
@@ -70,11 +72,20 @@ impl JsonPlan {
     /// # Errors
     /// When two fields have one name.
     pub fn new(layout: &Layout<'_>) -> Result<Self, Error> {
+        Self::compile(layout, Source::Document)
+    }
+
+    /// As [`new`](Self::new), with the root document as a value in the message, in place of a string of its text.
+    pub(super) fn with_embedded_document(layout: &Layout<'_>) -> Result<Self, Error> {
+        Self::compile(layout, Source::EmbeddedDocument)
+    }
+
+    fn compile(layout: &Layout<'_>, document: Source) -> Result<Self, Error> {
         let names = || layout.keys.iter().chain(layout.values).enumerate();
         let mut value_members: Vec<_> =
             names().map(|(i, name)| (name.as_str(), Source::Element(i))).collect();
         let mut key_members: Vec<_> = value_members.iter().copied().take(layout.keys.len()).collect();
-        value_members.extend(layout.document.map(|name| (name, Source::Document)));
+        value_members.extend(layout.document.map(|name| (name, document)));
         key_members.sort_by_key(|(name, _)| *name);
         value_members.sort_by_key(|(name, _)| *name);
         for pair in value_members.windows(2) {
@@ -84,19 +95,21 @@ impl JsonPlan {
                 return Err(Error::DuplicateField { field: shortened(name) });
             }
         }
-        let compile = |members: Vec<(&str, Source)>| {
-            members
-                .into_iter()
-                .map(|(name, source)| Member { fragment: Fragment::new(name), source })
-                .collect()
-        };
         Ok(Self {
             keys: layout.keys.to_vec(),
             values: layout.values.to_vec(),
             document: layout.document.map(str::to_owned),
-            key_members: compile(key_members),
-            value_members: compile(value_members),
+            key_members: compile_members(key_members),
+            value_members: compile_members(value_members),
         })
+    }
+
+    /// The members of a key of those key fields alone whose number `selected` says yes to.
+    pub(super) fn key_members_of(&self, selected: impl Fn(usize) -> bool) -> Vec<Member> {
+        let names = self.keys.iter().map(String::as_str).enumerate().filter(|(i, _)| selected(*i));
+        let mut members: Vec<_> = names.map(|(i, name)| (name, Source::Element(i))).collect();
+        members.sort_by_key(|(name, _)| *name);
+        compile_members(members)
     }
 
     /// Appends the document's message key to `key`, and its value to the message that `value` is at; false
@@ -144,6 +157,18 @@ impl JsonPlan {
         Ok(true)
     }
 
+    /// Writes the value of these elements, keys before values, and of this root document's text.
+    pub(super) fn write_value(
+        &self,
+        slots: &[Slot<'_>],
+        doc: &[u8],
+        nested: &mut Nested,
+        value: &mut Buffer,
+    ) -> Result<(), Error> {
+        let document = self.document_text(doc)?;
+        self.write_object(&self.value_members, slots, document, nested, value)
+    }
+
     /// The text of the root document, where there is one.
     fn document_text<'a>(&self, doc: &'a [u8]) -> Result<Option<&'a str>, Error> {
         if doc.is_empty() {
@@ -159,7 +184,8 @@ impl JsonPlan {
         }
     }
 
-    fn write_object(
+    /// Writes the object of `members`.
+    pub(super) fn write_object(
         &self,
         members: &[Member],
         slots: &[Slot<'_>],
@@ -193,6 +219,12 @@ impl JsonPlan {
                         write_string(text, out);
                     }
                 }
+                Source::EmbeddedDocument => {
+                    if let Some(text) = document {
+                        fragment.write(out);
+                        nested.write_normal(text, out).map_err(|fault| self.document_fault(text, fault))?;
+                    }
+                }
             }
         }
         if out.position() == start {
@@ -209,6 +241,17 @@ impl JsonPlan {
         let field = self.keys.iter().chain(&self.values).nth(index).cloned().unwrap_or_default();
         Error::NestedJson { field, fault, text: excerpt(text, fault) }
     }
+
+    #[cold]
+    fn document_fault(&self, text: &str, fault: Fault) -> Error {
+        let field = self.document.clone().unwrap_or_default();
+        Error::NestedJson { field, fault, text: excerpt(text, fault) }
+    }
+}
+
+/// Members in the order given, which is that of the message.
+fn compile_members(members: Vec<(&str, Source)>) -> Vec<Member> {
+    members.into_iter().map(|(name, source)| Member { fragment: Fragment::new(name), source }).collect()
 }
 
 impl Fragment {

@@ -2,6 +2,7 @@
 
 mod avro;
 mod buffer;
+mod composed;
 mod element;
 mod error;
 mod fields;
@@ -26,6 +27,7 @@ mod tuple;
 
 pub use avro::AvroPlan;
 pub use buffer::Buffer;
+pub use composed::{ComposedPlan, Formats, KeyFormat, ValueFormat};
 pub use error::{Error, Fault, Part};
 pub use json::JsonPlan;
 pub use scratch::Scratch;
@@ -70,9 +72,37 @@ pub enum Plan {
     Json(JsonPlan),
     /// As Avro records, with the ids of their schemas.
     Avro(AvroPlan),
+    /// As whatever else keys and values were chosen to be.
+    Composed(Box<ComposedPlan>),
 }
 
 impl Plan {
+    /// Compiles the plan of a binding's fields, the shortest one that these formats have.
+    ///
+    /// # Errors
+    ///
+    /// As those of the plans.
+    pub fn new(layout: &Layout<'_>, formats: &Formats<'_>) -> Result<Self, Error> {
+        let is_plain = formats.partition_by.is_empty() && !formats.embeds_document;
+        Ok(match (formats.key, formats.value) {
+            (KeyFormat::Json, ValueFormat::Json) if is_plain => Self::Json(JsonPlan::new(layout)?),
+            (KeyFormat::Avro(key, key_id), ValueFormat::Avro(value, value_id)) if is_plain => {
+                Self::Avro(AvroPlan::new(layout, key, key_id, value, value_id)?)
+            }
+            _ => Self::Composed(Box::new(ComposedPlan::new(layout, formats)?)),
+        })
+    }
+
+    /// The bytes that choose the partition of the document that was encoded last with `scratch`; none where it is the
+    /// key that does.
+    #[inline]
+    pub fn partition_key<'s>(&self, scratch: &'s Scratch) -> Option<&'s [u8]> {
+        match self {
+            Self::Composed(plan) if plan.has_partition_key() => Some(&scratch.partition),
+            _ => None,
+        }
+    }
+
     /// Appends a document's key to `key` and writes its value to `value`; false where it has none, as
     /// the document is deleted.
     ///
@@ -89,6 +119,7 @@ impl Plan {
         match self {
             Self::Json(plan) => plan.encode(document, scratch, key, value),
             Self::Avro(plan) => plan.encode(document, scratch, key, value),
+            Self::Composed(plan) => plan.encode(document, scratch, key, value),
         }
     }
 }

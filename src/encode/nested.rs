@@ -162,6 +162,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "long input: minutes in Miri")]
     fn nesting_of_127_levels_is_the_limit() {
         let nested = |levels: usize, space: &str| {
             format!("{}{space}{}", "{\"a\":[".repeat(levels / 2), "]}".repeat(levels / 2))
@@ -285,7 +286,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
+        #![proptest_config(ProptestConfig { cases: if cfg!(miri) { 4 } else { 2000 }, ..ProptestConfig::default() })]
 
         #[test]
         fn well_formed_texts_come_out_as_the_oracle_says(text in texts()) {

@@ -127,7 +127,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig { cases: 5000, ..ProptestConfig::default() })]
+        #![proptest_config(ProptestConfig { cases: if cfg!(miri) { 20 } else { 5000 }, ..ProptestConfig::default() })]
 
         #[test]
         fn floats_print_as_ryu_has_them(value in prop_oneof![

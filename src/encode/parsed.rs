@@ -240,6 +240,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "long input: minutes in Miri")]
     fn memory_of_a_large_value_is_given_back() {
         let mut parser = Parser::default();
         for (text, kept) in [("[1,2]".to_owned(), true), (format!("[{}0]", "0,".repeat(1 << 20)), false)] {
@@ -251,6 +252,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "long input: minutes in Miri")]
     fn deep_nesting_is_refused_without_recursion() {
         let mut parser = Parser::default();
         let nested = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));

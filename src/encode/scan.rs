@@ -315,6 +315,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "long input: minutes in Miri")]
     fn nesting_is_counted_not_recursed() {
         let nested = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
         assert!(Scanner::new(&nested(127)).value().is_ok());

@@ -17,6 +17,8 @@ pub struct Scratch {
     pub(super) nested: Nested,
     /// Of walks along Avro types.
     pub(super) avro: Memory,
+    /// What chooses the current document's partition, where that is not its key.
+    pub(super) partition: Vec<u8>,
 }
 
 impl Scratch {
@@ -48,6 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[cfg_attr(miri, ignore = "long input: minutes in Miri")]
     fn the_arena_keeps_little() {
         let mut scratch = Scratch::default();
         scratch.arena.alloc_slice_fill_copy(1 << 20, 0u8);

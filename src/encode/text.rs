@@ -289,6 +289,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "thousands of texts: minutes in Miri")]
     fn blocks_are_escaped_wherever_their_specials_lie() {
         for special in ["\"", "\\", "\n", "\u{1f}"] {
             for first in 0..64 {

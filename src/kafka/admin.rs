@@ -287,7 +287,7 @@ impl<'a> Question<'a> {
                 Content::Error { code, text, .. } => last = Some((code, text)),
                 // What matters in them comes as an error too, and is told once.
                 Content::Log { facility, text, .. } => debug!(facility, "librdkafka: {text}"),
-                Content::Answer(_) | Content::Delivered => {}
+                Content::Answer(_) | Content::Delivered | Content::Statistics(_) => {}
             }
         }
     }
@@ -416,7 +416,7 @@ impl<'a> Question<'a> {
     }
 }
 
-pub(super) fn new_topic(
+fn new_topic(
     name: &CStr,
     partitions: i32,
     replication: i32,

@@ -9,12 +9,12 @@ use rdkafka_sys as sys;
 
 use super::chunks::Chunks;
 use super::ledger::{AckTracker, Reports, TopicName, tag};
-use super::partition;
+use crate::config::Partitioning;
 
 /// The partition, of `partitions`, of a message with this key.
 #[must_use]
 pub fn partition_of(key: &[u8], partitions: i32) -> i32 {
-    partition::partition_of(key, partitions)
+    Partitioning::default().partition_of(key, partitions)
 }
 
 /// The same by librdkafka's own partitioner `consistent`.
@@ -23,6 +23,22 @@ pub fn consistent(key: &[u8], partitions: i32) -> i32 {
     // SAFETY: the function reads `key.len()` bytes of the key and none of the other pointers.
     unsafe {
         sys::rd_kafka_msg_partitioner_consistent(
+            null(),
+            key.as_ptr().cast(),
+            key.len(),
+            partitions,
+            null_mut(),
+            null_mut(),
+        )
+    }
+}
+
+/// The partition by librdkafka's partitioner `murmur2`.
+#[must_use]
+pub fn murmur2(key: &[u8], partitions: i32) -> i32 {
+    // SAFETY: the function reads `key.len()` bytes of the key and none of the other pointers.
+    unsafe {
+        sys::rd_kafka_msg_partitioner_murmur2(
             null(),
             key.as_ptr().cast(),
             key.len(),
@@ -67,14 +83,14 @@ impl Ledger {
 
     /// Enters messages as handed over.
     pub fn produce(&self, messages: u32, key_bytes: usize) {
-        self.tracker.produce([(0, messages)], key_bytes, 0);
+        self.tracker.produce([(0, messages)], key_bytes, key_bytes, 0);
     }
 
     /// Enters an event of delivery reports, by their messages' tags.
     pub fn acknowledge(&mut self, tags: &[usize], key_len: usize) {
         self.reports.clear();
         for &tag in tags {
-            self.reports.add(tag, key_len, true);
+            self.reports.add(tag, key_len, key_len, true);
         }
         self.tracker.acknowledge(&self.reports);
     }

@@ -69,6 +69,7 @@ impl Client {
                 sys::RD_KAFKA_EVENT_DR
                     | sys::RD_KAFKA_EVENT_ERROR
                     | sys::RD_KAFKA_EVENT_LOG
+                    | sys::RD_KAFKA_EVENT_STATS
                     | sys::RD_KAFKA_EVENT_OAUTHBEARER_TOKEN_REFRESH,
             );
             // Or the wish for a token would come to whoever polls the main queue.
@@ -335,6 +336,8 @@ pub(super) enum Content {
         facility: String,
         text: String,
     },
+    /// librdkafka's statistics, as JSON.
+    Statistics(String),
     /// The answer to an admin request, of librdkafka's event type.
     Answer(i32),
 }
@@ -356,6 +359,7 @@ impl Event {
                     sys::rd_kafka_event_log(event, &mut facility, &mut text, &mut level);
                     Content::Log { level, facility: owned(facility), text: owned(text) }
                 }
+                sys::RD_KAFKA_EVENT_STATS => Content::Statistics(owned(sys::rd_kafka_event_stats(event))),
                 other => Content::Answer(other),
             }
         }

@@ -1,9 +1,10 @@
 //! The threads named `delivery`, one a client: each polls its client's main queue until the session ends.
 //!
-//! It enters reports in the ledger, keeps errors, passes logs on, looks for a stall (the session's thread may be
+//! It enters reports and statistics in the ledger, keeps errors, passes logs on, tells how things stand, looks for a stall (the session's thread may be
 //! waiting for stdin), asks now and then whether topics have grown, and in the end takes the client down, so that
 //! memory on loan is given back only when nobody reads it any more.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -16,6 +17,7 @@ use super::admin::{ask_topics, described_topics};
 use super::client::{Client, Code, Content, Event, Report};
 use super::error::Error;
 use super::ledger::{AckTracker, Reports, untag};
+use super::statistics::Statistics;
 
 /// Starts the thread of a client. It ends when the ledger is closing. `topics` are those of the ledger, in its order.
 pub(super) fn start(client: Arc<Client>, ledger: Arc<AckTracker>, topics: Vec<String>) -> Result<(), Error> {
@@ -75,6 +77,8 @@ impl Delivery {
             let now = Instant::now();
             if now >= watch_at {
                 self.ledger.watch();
+                self.ledger.tell();
+                self.logs.tell_held_back(now);
                 watch_at = now + step;
             }
             if self.ledger.has_failed() && !purged {
@@ -131,6 +135,11 @@ impl Delivery {
                 });
                 self.ledger.grown(self.number, counts);
             }
+            Content::Statistics(text) => {
+                if let Some(told) = Statistics::parse(&text) {
+                    self.ledger.statistics(self.number, told);
+                }
+            }
             Content::Answer(_) => {}
         }
         false
@@ -142,7 +151,7 @@ impl Delivery {
         let mut failure = None;
         event.reports(|report| {
             let error = report.error();
-            reports.add(report.tag(), report.key_len(), error.is_none());
+            reports.add(report.tag(), report.key_len(), report.bytes(), error.is_none());
             if let Some(code) = error.filter(|_| failure.is_none() && !self.ledger.has_failed()) {
                 failure = Some(refused(&self.ledger, &self.client, self.spoilt.as_deref(), report, code));
             }
@@ -201,9 +210,13 @@ impl Drop for Ended {
     }
 }
 
-/// Passes librdkafka's logs on, a bounded number in each stretch of time.
+/// Passes librdkafka's logs on, a bounded number of each facility in each stretch of time. There are some dozens of
+/// facilities.
 #[derive(Debug, Default)]
-pub(super) struct LogLimit {
+pub(super) struct LogLimit(BTreeMap<String, Stretch>);
+
+#[derive(Debug, Default)]
+struct Stretch {
     since: Option<Instant>,
     passed: u32,
     held_back: u32,
@@ -216,7 +229,7 @@ impl LogLimit {
             debug!(facility, "librdkafka: {text}");
             return;
         }
-        if !self.passes(Instant::now()) {
+        if !self.passes(facility, Instant::now()) {
             return;
         }
         match level {
@@ -227,19 +240,42 @@ impl LogLimit {
         }
     }
 
-    fn passes(&mut self, now: Instant) -> bool {
-        if self.since.is_none_or(|since| now.saturating_duration_since(since) >= LOG_STRETCH) {
-            if self.held_back > 0 {
-                warn!(lines = self.held_back, "further lines of librdkafka were held back");
-            }
-            *self = Self { since: Some(now), passed: 0, held_back: 0 };
+    /// Tells how many lines were held back in the stretches that are over.
+    pub(super) fn tell_held_back(&mut self, now: Instant) {
+        for (facility, lines) in self.over(now) {
+            warn!(facility, lines, "librdkafka: {lines} more lines were held back");
         }
-        if self.passed < LOGS_A_STRETCH {
-            self.passed += 1;
+    }
+
+    /// Ends the stretches that are over. Gives the facilities with lines that were held back, and how many.
+    fn over(&mut self, now: Instant) -> Vec<(String, u32)> {
+        let mut told = Vec::new();
+        self.0.retain(|facility, stretch| {
+            let over = stretch.is_over(now);
+            if over && stretch.held_back > 0 {
+                told.push((facility.clone(), stretch.held_back));
+            }
+            !over
+        });
+        told
+    }
+
+    fn passes(&mut self, facility: &str, now: Instant) -> bool {
+        self.tell_held_back(now);
+        let stretch = self.0.entry(facility.to_owned()).or_default();
+        stretch.since.get_or_insert(now);
+        if stretch.passed < LOGS_A_STRETCH {
+            stretch.passed += 1;
             return true;
         }
-        self.held_back += 1;
+        stretch.held_back += 1;
         false
+    }
+}
+
+impl Stretch {
+    fn is_over(&self, now: Instant) -> bool {
+        self.since.is_none_or(|since| now.saturating_duration_since(since) >= LOG_STRETCH)
     }
 }
 
@@ -249,7 +285,7 @@ const SYSLOG_WARNING: i32 = 4;
 const SYSLOG_DEBUG: i32 = 7;
 
 const LOG_STRETCH: Duration = Duration::from_secs(10);
-const LOGS_A_STRETCH: u32 = 20;
+const LOGS_A_STRETCH: u32 = 10;
 
 /// How often to ask whether topics have grown.
 const ASK_EVERY: Duration = Duration::from_secs(30);
@@ -263,13 +299,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn logs_are_limited_in_each_stretch() {
+    fn logs_are_limited_by_facility_in_each_stretch_and_those_held_back_are_counted() {
         let mut limit = LogLimit::default();
         let start = Instant::now();
-        let passed = (0..100).filter(|_| limit.passes(start)).count();
-        assert_eq!(passed, 20);
-        assert_eq!(limit.held_back, 80);
-        assert!(limit.passes(start + LOG_STRETCH));
-        assert_eq!(limit.held_back, 0);
+        let passed = |limit: &mut LogLimit, facility, lines: u32, at| {
+            (0..lines).filter(|_| limit.passes(facility, at)).count()
+        };
+        assert_eq!(passed(&mut limit, "FAIL", 100, start), 10);
+        // Another one is not silenced by it.
+        assert_eq!(passed(&mut limit, "TXNERR", 10, start + LOG_STRETCH / 2), 10);
+        assert_eq!(limit.over(start + LOG_STRETCH / 2), []);
+        assert_eq!(limit.over(start + LOG_STRETCH), [("FAIL".to_owned(), 90)]);
+        assert_eq!(limit.over(start + LOG_STRETCH), []);
+        assert_eq!(passed(&mut limit, "FAIL", 3, start + LOG_STRETCH), 3);
+        assert_eq!(passed(&mut limit, "TXNERR", 3, start + LOG_STRETCH), 0);
     }
 }

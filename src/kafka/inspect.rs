@@ -6,7 +6,6 @@
 #![allow(unsafe_code, reason = "librdkafka's admin calls")]
 
 use std::ffi::c_int;
-use std::ptr;
 use std::time::Duration;
 
 use rdkafka_sys as sys;
@@ -14,11 +13,11 @@ use sys::rd_kafka_AclOperation_t as Acl;
 use sys::rd_kafka_admin_op_t as AdminOperation;
 use sys::rd_kafka_resp_err_t as Name;
 
-use super::admin::{Question, create_error, created_topics, items, new_topic, options, topic_settings};
+use super::admin::{Question, create_error, created_topics, items, options, topic_settings};
 use super::client::{Code, Detached, Kind, c_name, owned};
 use super::error::{Error, remedy};
 use super::settings::client_settings;
-use crate::config::EndpointConfig;
+use crate::config::{EndpointConfig, NewTopic};
 
 /// A client that only asks.
 pub struct Inspection {
@@ -201,33 +200,17 @@ impl Inspection {
     /// # Errors
     ///
     /// [`Error::Create`] with the brokers' reason, [`Error::Unreachable`].
-    pub fn could_create(&self, topic: &str, partitions: i32, replication: i32) -> Result<(), Error> {
-        let doing = format!("asking whether topic \"{topic}\" could be created");
+    pub fn could_create(&self, topic: &NewTopic) -> Result<(), Error> {
+        let doing = format!("asking whether topic \"{}\" could be created", topic.name);
         let asked = self.question(&doing);
-        let name = c_name(topic)?;
-        let mut wanted = new_topic(&name, partitions, replication).map_err(|reason| Error::Create {
-            topic: topic.to_owned(),
-            partitions,
-            replication,
-            reason,
-            remedy: "see topic_partitions and topic_replication_factor",
-        })?;
-        // SAFETY: the client and the topic are live; topic and options are copied, and the topic is destroyed once.
-        unsafe {
-            let options = self.options(AdminOperation::RD_KAFKA_ADMIN_OP_CREATETOPICS);
-            // It can only fail for other kinds of request.
-            let _ = sys::rd_kafka_AdminOptions_set_validate_only(options, 1, ptr::null_mut(), 0);
-            sys::rd_kafka_CreateTopics(self.client.as_ptr(), &raw mut wanted, 1, options, self.client.main());
-            sys::rd_kafka_AdminOptions_destroy(options);
-            sys::rd_kafka_NewTopic_destroy(wanted);
-        }
+        asked.create(&[topic], true)?;
         let answer = asked.answer(sys::RD_KAFKA_EVENT_CREATETOPICS_RESULT)?;
         if let Some((code, text)) = answer.answer_error() {
             return Err(asked.refused(code, &text));
         }
         match created_topics(&answer).into_iter().next() {
-            Some((topic, code, text)) if code.0 != 0 => {
-                Err(create_error(&topic, partitions, replication, code, &text))
+            Some((name, code, text)) if code.0 != 0 => {
+                Err(create_error(&name, topic.partitions, topic.replication_factor, code, &text))
             }
             _ => Ok(()),
         }
@@ -247,16 +230,14 @@ impl Inspection {
         Question::new(&self.client, &self.brokers, doing, self.timeout)
     }
 
-    /// Options with the time-out, which ask for rights where that can be asked. The caller destroys them.
+    /// Options with the time-out, which ask for rights as well. The caller destroys them.
     fn options(&self, operation: AdminOperation) -> *mut sys::rd_kafka_AdminOptions_t {
         let options = options(&self.client, operation, self.timeout);
-        if operation != AdminOperation::RD_KAFKA_ADMIN_OP_CREATETOPICS {
-            // SAFETY: the options are live; an error, were there one, is ours, and null may be destroyed too.
-            unsafe {
-                let error = sys::rd_kafka_AdminOptions_set_include_authorized_operations(options, 1);
-                if !error.is_null() {
-                    sys::rd_kafka_error_destroy(error);
-                }
+        // SAFETY: the options are live; an error, were there one, is ours.
+        unsafe {
+            let error = sys::rd_kafka_AdminOptions_set_include_authorized_operations(options, 1);
+            if !error.is_null() {
+                sys::rd_kafka_error_destroy(error);
             }
         }
         options

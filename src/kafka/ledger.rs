@@ -4,17 +4,14 @@
 //! The condition variable is notified under its mutex. A wait ends with progress, with the first failure, or as a
 //! stall: when messages are due and no report has come for the stall time-out.
 
-use std::fmt::Write as _;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
-
-use rdkafka_sys::rd_kafka_resp_err_t as Name;
+use std::time::Duration;
 
 use super::chunks::Chunks;
-use super::client::Code;
-use super::error::{Error, FATAL_REMEDY, remedy, shown};
-use super::settings::{BATCH_BYTES, LARGEST_MESSAGE};
+use super::error::Error;
+use super::settings::BATCH_BYTES;
+use super::statistics::Statistics;
+use super::sync::{AtomicBool, Condvar, Instant, Mutex, MutexGuard, Ordering, PoisonError};
+use super::watch::{Line, Standing, Watch};
 
 /// Counts of messages produced and acknowledged, and the first failure.
 pub struct AckTracker {
@@ -27,7 +24,7 @@ pub struct AckTracker {
     brokers: String,
     stall_timeout: Duration,
     /// The transactional id and its time-out, where messages are written in transactions.
-    transactional: Option<(String, Duration)>,
+    pub(super) transactional: Option<(String, Duration)>,
 }
 
 /// How errors name a topic, and what they tell of it.
@@ -45,10 +42,12 @@ pub(super) struct State {
     /// Messages without a report, by topic, and in all.
     due: Vec<u64>,
     all_due: u64,
+    /// Bytes of the keys and values of messages without a report.
+    due_bytes: u64,
     /// Bytes of the largest message since none was due.
     largest: usize,
     /// Events of reports that librdkafka has got back, and with them room in its queue.
-    pub(super) returned: u64,
+    returned: u64,
     pub(super) chunks: Chunks,
     pub(super) failure: Option<Error>,
     last_error: Option<String>,
@@ -63,6 +62,8 @@ pub(super) struct State {
     pub(super) transaction_since: Option<Instant>,
     /// Clients that are not gone: as long as there is one, lent memory may be read.
     pub(super) clients: usize,
+    /// What the log tells of all this.
+    pub(super) watch: Watch,
 }
 
 /// Reports of one event, summed up before they are entered.
@@ -71,8 +72,9 @@ pub(super) struct Reports {
     /// Tag, and how many reports in a row had it.
     runs: Vec<(usize, u32)>,
     delivered: u64,
-    /// Bytes of keys.
+    /// Bytes of keys, and of keys and values.
     keys: usize,
+    bytes: usize,
 }
 
 impl Reports {
@@ -81,13 +83,15 @@ impl Reports {
         self.runs.clear();
         self.delivered = 0;
         self.keys = 0;
+        self.bytes = 0;
     }
 
-    /// Adds a report: its message's tag and the length of its key.
+    /// Adds a report: its message's tag, the length of its key, and that of key and value.
     #[inline]
-    pub(super) fn add(&mut self, tag: usize, key_len: usize, delivered: bool) {
+    pub(super) fn add(&mut self, tag: usize, key_len: usize, bytes: usize, delivered: bool) {
         self.delivered += u64::from(delivered);
         self.keys += key_len;
+        self.bytes += bytes;
         match self.runs.last_mut() {
             Some((last, run)) if *last == tag => *run += 1,
             _ => self.runs.push((tag, 1)),
@@ -117,11 +121,13 @@ impl AckTracker {
         chunks: Chunks,
         on_failure: Box<dyn Fn(Error) + Send + Sync>,
     ) -> Self {
+        let watch = Watch::new(names.len(), Instant::now());
         let state = State {
             produced: 0,
             acknowledged: 0,
             due: vec![0; names.len()],
             all_due: 0,
+            due_bytes: 0,
             largest: 0,
             returned: 0,
             chunks,
@@ -133,6 +139,7 @@ impl AckTracker {
             closing: false,
             transaction_since: None,
             clients: 0,
+            watch,
         };
         Self {
             state: Mutex::new(state),
@@ -146,8 +153,12 @@ impl AckTracker {
         }
     }
 
-    /// The ledger of a producer that writes in transactions of this id, with this time-out.
+    /// The ledger of a producer that writes in transactions of this id, with this time-out; the last of its topics is
+    /// the one where they are recorded.
     pub(super) fn transactional(mut self, id: String, timeout: Duration) -> Self {
+        let documents = self.names.len().saturating_sub(1);
+        self.state.get_mut().unwrap_or_else(PoisonError::into_inner).watch =
+            Watch::new(documents, Instant::now());
         self.transactional = Some((id, timeout));
         self
     }
@@ -187,15 +198,19 @@ impl AckTracker {
         (self.stall_timeout / 8).clamp(Duration::from_millis(10), Duration::from_millis(500))
     }
 
-    /// Enters messages that are about to be handed over, by topic, with the bytes of their keys and of the largest
-    /// of them: their reports may come before the call returns.
+    /// Enters messages that are about to be handed over, by topic, with their bytes, those of their keys and those of the
+    /// largest of them: their reports may come before the call returns.
     pub(super) fn produce(
         &self,
         counts: impl IntoIterator<Item = (usize, u32)>,
+        bytes: usize,
         keys: usize,
         largest: usize,
     ) {
         let mut state = self.lock();
+        if state.watch.is_silent() {
+            state.watch.wake(Instant::now());
+        }
         if state.produced == state.acknowledged {
             state.idle = Duration::ZERO;
             state.ticked = Instant::now();
@@ -206,7 +221,10 @@ impl AckTracker {
             state.produced += u64::from(count);
             state.due[topic] += u64::from(count);
             state.all_due += u64::from(count);
+            state.watch.store(topic, count);
         }
+        state.due_bytes += bytes as u64;
+        state.watch.store_bytes(bytes);
         state.chunks.copied(keys);
     }
 
@@ -214,6 +232,7 @@ impl AckTracker {
     pub(super) fn acknowledge(&self, reports: &Reports) {
         let mut state = self.lock();
         state.acknowledged += reports.delivered;
+        state.due_bytes = state.due_bytes.saturating_sub(reports.bytes as u64);
         state.chunks.uncopied(reports.keys);
         state.idle = Duration::ZERO;
         state.ticked = Instant::now();
@@ -228,6 +247,57 @@ impl AckTracker {
         self.changed.notify_all();
     }
 
+    /// Enters that the session begins to commit.
+    pub fn committing(&self) {
+        self.lock().watch.committing(Instant::now());
+    }
+
+    /// Enters that the session has committed, and tells it in the log, unless commits are so frequent that they are told
+    /// together.
+    pub fn committed(&self) {
+        self.lock().watch.committed(Instant::now());
+        self.tell();
+    }
+
+    /// Enters what a client has told of itself.
+    pub(super) fn statistics(&self, client: usize, told: Statistics) {
+        self.lock().watch.statistics(client, told);
+    }
+
+    /// Tells in the log how things stand, if it is time to.
+    pub(super) fn tell(&self) {
+        self.tell_if(Watch::is_due);
+    }
+
+    /// Tells of commits that were not told yet.
+    pub(super) fn tell_rest(&self) {
+        self.tell_if(|watch, _| watch.has_commits());
+    }
+
+    fn tell_if(&self, due: impl Fn(&Watch, Instant) -> bool) {
+        let now = Instant::now();
+        let line = {
+            let mut state = self.lock();
+            // A failure is told by the session.
+            if state.failure.is_some() || state.closing || !due(&state.watch, now) {
+                return;
+            }
+            self.line(&mut state, now)
+        };
+        line.log(|place| self.name(place));
+    }
+
+    fn line(&self, state: &mut State, now: Instant) -> Line {
+        let standing = Standing {
+            in_flight: state.due.iter().take(state.watch.topics()).sum(),
+            in_flight_bytes: state.due_bytes,
+            idle: state.idle,
+            stall_timeout: self.stall_timeout,
+            last_error: state.last_error.clone(),
+        };
+        state.watch.line(now, standing)
+    }
+
     /// Enters that librdkafka has got an event of reports back.
     pub(super) fn returned(&self) {
         self.update(|state| state.returned += 1);
@@ -237,96 +307,6 @@ impl AckTracker {
     pub(super) fn fail(&self, error: Error) {
         let state = self.lock();
         self.fail_locked(state, error);
-    }
-
-    /// The error for a client that came to its end by `code`.
-    pub(super) fn fatal(&self, code: Code, text: &str) -> Error {
-        let reason = format!("{}: {text}", code.text());
-        match &self.transactional {
-            // A transaction past its time-out ends in the same error: the brokers fence its producer. Ours is the only
-            // clock that tells; it began before theirs.
-            Some((id, timeout)) if is_fenced(code) => {
-                let age = self.lock().transaction_since.map(|since| since.elapsed());
-                match age.filter(|age| age >= timeout) {
-                    Some(age) => {
-                        Error::TransactionTimedOut { id: id.clone(), age, timeout: *timeout, reason }
-                    }
-                    None => Error::Fenced { id: id.clone(), reason },
-                }
-            }
-            _ => Error::Fatal { reason, remedy: fatal_remedy(code) },
-        }
-    }
-
-    /// The error for a message, of this key and so many bytes, that the brokers or librdkafka refused; `words` are what
-    /// they said beside the code.
-    pub(super) fn refused(
-        &self,
-        topic: usize,
-        partition: i32,
-        (key, bytes): (&[u8], usize),
-        code: Code,
-        words: Option<String>,
-    ) -> Error {
-        let TopicName { topic, owner, max_message_bytes } = self.name(topic);
-        let mut reason = code.text();
-        if let Some(words) = words {
-            let _ = write!(reason, ": {words}");
-        }
-        if code.is(Name::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE) {
-            let _ = match max_message_bytes {
-                Some(limit) => write!(
-                    reason,
-                    "; max.message.bytes of the topic, which is for what compression leaves, was {limit} when the session \
-                     opened, and"
-                ),
-                None => write!(reason, "; the brokers do not tell max.message.bytes of the topic, and"),
-            };
-            let _ = write!(reason, " the client itself can send {LARGEST_MESSAGE}");
-        }
-        Error::Refused {
-            topic,
-            owner,
-            key: shown(key).into(),
-            bytes,
-            partition,
-            reason: reason.into(),
-            remedy: remedy(code.0),
-        }
-    }
-
-    /// The failure of the producer as a whole, `fatal`, if that is what a report of delivery tells by its code. The producer
-    /// knows of it before it reports the batch that it came with; its own event may come behind that.
-    pub(super) fn ended(&self, code: Code, fatal: Option<(Code, String)>) -> Option<Error> {
-        let (fatal, text) = fatal?;
-        let tells = code == fatal
-            || code.is(Name::RD_KAFKA_RESP_ERR__FATAL)
-            || code.is(Name::RD_KAFKA_RESP_ERR__PURGE_QUEUE);
-        tells.then(|| self.fatal(fatal, &text))
-    }
-
-    /// The failure by which a report of delivery says that the producer as a whole is fenced, if it does.
-    pub(super) fn fenced(&self, code: Code) -> Option<Error> {
-        (self.transactional.is_some() && is_fenced(code))
-            .then(|| self.fatal(code, "the brokers refused a message"))
-    }
-
-    /// The failure of a transaction that librdkafka gave up, by the text of its log.
-    pub(super) fn spoilt(&self, text: &str) -> Option<Error> {
-        let (id, _) = self.transactional.as_ref()?;
-        let text = text.split_once("]: ").map_or(text, |(_thread, text)| text);
-        let named = [
-            Name::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
-            Name::RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
-            Name::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART,
-        ];
-        let named = named.into_iter().map(|name| Code(name as i32)).find(|code| text.contains(&code.name()));
-        Some(Error::Transaction {
-            id: id.clone(),
-            doing: "writing messages",
-            reason: text.to_owned(),
-            remedy: named.map_or(FATAL_REMEDY, |code| remedy(code.0)),
-        })
     }
 
     /// How long a wait without progress may be.
@@ -479,31 +459,21 @@ impl State {
         self.all_due
     }
 
+    /// Whether `count` more messages may be handed over, of which librdkafka and the pages take `bytes` of copies: at most
+    /// `most` messages are on the way then, or these alone.
+    pub(super) fn has_room(&self, count: u64, most: u64, bytes: usize) -> bool {
+        self.all_due == 0 || (self.all_due + count <= most && self.chunks.has_room(bytes))
+    }
+
+    /// The count of events that librdkafka has got back, if it is another than the one `seen` before.
+    pub(super) fn returned_since(&self, seen: Option<u64>) -> Option<u64> {
+        (Some(self.returned) != seen).then_some(self.returned)
+    }
+
     /// Whether all messages are acknowledged. That none is due says less: a failed one is not due either.
     pub(super) fn is_settled(&self) -> bool {
         self.acknowledged == self.produced
     }
-}
-
-/// Whether an error says that somebody else has the producer's transactional id now.
-fn is_fenced(code: Code) -> bool {
-    [
-        Name::RD_KAFKA_RESP_ERR__FENCED,
-        Name::RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH,
-        Name::RD_KAFKA_RESP_ERR_PRODUCER_FENCED,
-    ]
-    .into_iter()
-    .any(|name| code.is(name))
-}
-
-fn fatal_remedy(code: Code) -> &'static str {
-    let authorisation = [
-        Name::RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED,
-        Name::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
-        Name::RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
-        Name::RD_KAFKA_RESP_ERR_INVALID_TRANSACTION_TIMEOUT,
-    ];
-    if authorisation.into_iter().any(|name| code.is(name)) { remedy(code.0) } else { FATAL_REMEDY }
 }
 
 /// Much more than messages take to be on their way, and much less than they linger.
@@ -528,78 +498,12 @@ mod tests {
     #[test]
     fn reports_in_a_row_are_summed_up_and_those_of_an_event_forgotten() {
         let mut reports = Reports::default();
-        reports.add(9, 5, true);
+        reports.add(9, 5, 6, true);
         reports.clear();
         for (tag, delivered) in [(0, true), (0, true), (7, false), (0, true)] {
-            reports.add(tag, 10, delivered);
+            reports.add(tag, 10, 17, delivered);
         }
         assert_eq!(reports.runs, [(0, 2), (7, 1), (0, 1)]);
-        assert_eq!((reports.delivered, reports.keys), (3, 40));
-    }
-
-    fn ledger(max_message_bytes: Option<usize>) -> AckTracker {
-        let names = vec![TopicName { topic: "t".into(), owner: "binding 0".into(), max_message_bytes }];
-        let chunks = Chunks::new(1 << 10, 1 << 20);
-        AckTracker::new(names, String::new(), Duration::from_secs(1), chunks, Box::new(|_| {}))
-    }
-
-    #[test]
-    fn the_end_of_the_producer_is_told_as_that_whatever_comes_first() {
-        let ledger = ledger(None);
-        let code = |name: Name| Code(name as i32);
-        let out_of_order = code(Name::RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER);
-        let fatal = || Some((out_of_order, "a hole".to_owned()));
-        for told in
-            [out_of_order, code(Name::RD_KAFKA_RESP_ERR__FATAL), code(Name::RD_KAFKA_RESP_ERR__PURGE_QUEUE)]
-        {
-            assert_eq!(
-                ledger.ended(told, fatal()).map(|error| error.to_string()).as_deref(),
-                Some(
-                    "the producer cannot go on: Broker: Broker received an out of order sequence number \
-                     (OUT_OF_ORDER_SEQUENCE_NUMBER): a hole; restart the task: what was not committed is sent again; if \
-                     it comes back, see the brokers' logs"
-                )
-            );
-        }
-        assert_eq!(
-            ledger.ended(code(Name::RD_KAFKA_RESP_ERR_INVALID_RECORD), fatal()),
-            None,
-            "its own reason"
-        );
-        assert_eq!(ledger.ended(code(Name::RD_KAFKA_RESP_ERR__PURGE_QUEUE), None), None);
-    }
-
-    #[test]
-    fn a_message_that_is_too_large_is_told_with_both_limits() {
-        let told = |max_message_bytes, code: Name, words: Option<&str>| {
-            let ledger = ledger(max_message_bytes);
-            let code = Code(code as i32);
-            ledger.refused(0, 3, (br#"{"id":7}"#, 1_200_000), code, words.map(str::to_owned)).to_string()
-        };
-        let too_large = Name::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE;
-        let begin = "topic \"t\" (binding 0): a message of 1200000 bytes (key {\"id\":7}) was not delivered to partition 3: ";
-        let end = "; raise max.message.bytes of the topic, or leave large fields out of the field selection";
-        assert_eq!(
-            told(Some(1_048_588), too_large, None),
-            format!(
-                "{begin}Broker: Message size too large (MSG_SIZE_TOO_LARGE); max.message.bytes of the topic, which is for \
-                 what compression leaves, was 1048588 when the session opened, and the client itself can send \
-                 999998976{end}"
-            )
-        );
-        assert_eq!(
-            told(None, too_large, None),
-            format!(
-                "{begin}Broker: Message size too large (MSG_SIZE_TOO_LARGE); the brokers do not tell max.message.bytes of \
-                 the topic, and the client itself can send 999998976{end}"
-            )
-        );
-        let other = told(Some(1_048_588), Name::RD_KAFKA_RESP_ERR_INVALID_RECORD, Some("no key"));
-        assert!(
-            other.starts_with(&format!(
-                "{begin}Broker: Broker failed to validate record (INVALID_RECORD): no key; "
-            )),
-            "{other}"
-        );
+        assert_eq!((reports.delivered, reports.keys, reports.bytes), (3, 40, 68));
     }
 }

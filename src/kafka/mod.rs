@@ -7,7 +7,7 @@
 //! copy; `ledger` owns the memory until the delivery reports of everything in it have come.
 //!
 //! Threads: the session's thread owns the [`Outbox`]; one thread named `delivery` polls librdkafka's main
-//! queue (delivery reports, errors, logs), watches for a stall, and takes the client down in the end.
+//! queue (delivery reports, errors, logs, statistics), watches for a stall, tells in the log how things stand, and takes the client down in the end.
 
 mod admin;
 #[doc(hidden)]
@@ -28,9 +28,15 @@ mod partition;
 mod progress;
 mod renewal;
 mod settings;
+mod statistics;
+mod sync;
 mod topics;
 mod transaction;
+mod verdict;
+mod watch;
 
+#[cfg(test)]
+mod lending;
 #[cfg(test)]
 mod tests;
 

@@ -30,11 +30,10 @@ use super::delivery;
 use super::error::{Error, shown};
 use super::gather::{Gathering, Page};
 use super::ledger::{AckTracker, State, TopicName, tag};
-use super::partition::partition_of;
 use super::settings::{BATCH_BYTES, LARGEST_MESSAGE, producer_settings, transactional};
 use super::topics::{ask_limits, batch_bytes_below, check_partitions, partitions_of};
 use super::transaction::{self, Transactions};
-use crate::config::EndpointConfig;
+use crate::config::{EndpointConfig, Partitioning};
 use crate::encode::Buffer;
 
 /// A topic that messages are written to.
@@ -44,6 +43,8 @@ pub struct Topic {
     pub name: String,
     /// Whose topic it is, as errors name it: `binding 0, collection acme/orders`.
     pub owner: String,
+    /// How partitions are computed from keys.
+    pub partitioning: Partitioning,
 }
 
 /// What a commit has brought to the brokers.
@@ -61,6 +62,8 @@ pub struct Outbox {
     topics: Vec<Lanes>,
     /// Place in `topics` of each topic that was given: two of one name share a place, and so their order.
     places: Vec<u32>,
+    /// How the partitions of each topic that was given are computed.
+    partitionings: Vec<Partitioning>,
     /// At least one until the outbox is dropped. Each partition belongs to one of them, so its order holds.
     clients: Vec<Arc<Client>>,
     ledger: Arc<AckTracker>,
@@ -201,7 +204,8 @@ impl Outbox {
         let mut names: Vec<TopicName> = Vec::new();
         let mut places = Vec::with_capacity(topics.len());
         let mut place_of = HashMap::with_capacity(topics.len());
-        for Topic { name, owner } in topics {
+        let mut partitionings: Vec<Partitioning> = topics.iter().map(|topic| topic.partitioning).collect();
+        for Topic { name, owner, .. } in topics {
             let place = *place_of.entry(name.clone()).or_insert(names.len());
             match names.get_mut(place) {
                 Some(other) => {
@@ -216,6 +220,7 @@ impl Outbox {
         if transactional_id.is_some() {
             let topic = config.advanced.progress_topic.to_string();
             places.push(u32::try_from(names.len()).expect("a task has fewer topics"));
+            partitionings.push(Partitioning::default());
             let owner = "advanced.progress_topic".to_owned();
             names.push(TopicName { topic, owner, max_message_bytes: None });
         }
@@ -281,6 +286,7 @@ impl Outbox {
         Ok(Self {
             topics: lanes,
             places,
+            partitionings,
             clients,
             ledger,
             keys: Vec::new(),
@@ -335,7 +341,22 @@ impl Outbox {
     /// # Errors
     ///
     /// A message beyond what the client can send; a failure in handing over.
+    #[inline]
     pub fn push(&mut self, topic: usize, has_value: bool) -> Result<(), Error> {
+        self.push_by(topic, has_value, None)
+    }
+
+    /// As [`push`](Self::push), to the partition that a message of the key `partition_key` would go to, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// As with [`push`](Self::push).
+    pub fn push_by(
+        &mut self,
+        topic: usize,
+        has_value: bool,
+        partition_key: Option<&[u8]>,
+    ) -> Result<(), Error> {
         let place = *self.places.get(topic).expect("the session numbers topics as it gave them") as usize;
         if !has_value {
             self.buffer.abandon();
@@ -358,7 +379,8 @@ impl Outbox {
 
         let topic_lanes = &mut self.topics[place];
         let count = i32::try_from(topic_lanes.lanes.len()).expect("partition counts are i32");
-        let partition = partition_of(key, count);
+        let partitioning = *self.partitionings.get(topic).expect("as many as places");
+        let partition = partitioning.partition_of(partition_key.unwrap_or(key), count);
         let lane = &mut topic_lanes.lanes[usize::try_from(partition).expect("partitions count from 0")];
         let number = u32::try_from(self.entries.len()).expect("a batch has a few thousand messages");
         if lane.first == NONE {
@@ -427,10 +449,7 @@ impl Outbox {
         // librdkafka copies keys; values are counted where they are written, and small ones once more.
         let keys = self.key_mark;
         let copies = if self.small_bytes > 0 { self.small_bytes + self.limits.chunk } else { 0 };
-        self.wait(|state| {
-            let due = state.due();
-            (due == 0 || (due + count <= most && state.chunks.has_room(keys + copies))).then_some(())
-        })?;
+        self.wait(|state| state.has_room(count, most, keys + copies).then_some(()))?;
         if let Some((transactions, _)) = &mut self.transactions {
             transactions.begin(&self.ledger)?;
         }
@@ -439,7 +458,7 @@ impl Outbox {
             let lanes = &topics[place as usize].lanes;
             (place as usize, lanes[usize::try_from(partition).expect("partitions count from 0")].count)
         });
-        self.ledger.produce(counts, keys, self.largest);
+        self.ledger.produce(counts, self.batch_bytes, keys, self.largest);
         for lane in 0..self.touched.len() {
             let (place, partition) = self.touched[lane];
             self.hand_over_lane(place as usize, partition)?;
@@ -562,8 +581,7 @@ impl Outbox {
             // something has come back: not just its report, which is in the ledger before librdkafka takes the message
             // off its count. What came back during the call counts, or it would be waited for in vain: so the first
             // time the call is repeated at once.
-            let returned = self.wait(|state| (Some(state.returned) != seen).then_some(state.returned))?;
-            seen = Some(returned);
+            seen = Some(self.wait(|state| state.returned_since(seen))?);
         }
         Ok(())
     }
@@ -728,6 +746,7 @@ impl Outbox {
 
 impl Drop for Outbox {
     fn drop(&mut self) {
+        self.ledger.tell_rest();
         // The open buffer goes to the ledger, which lives until the client is gone.
         self.settle_growth();
         let memory = std::mem::take(&mut self.buffer).into_vec();

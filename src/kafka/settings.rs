@@ -5,6 +5,7 @@ use std::path::Path;
 
 use rdkafka::ClientConfig;
 
+use super::statistics;
 use crate::config::{Credentials, EndpointConfig, Secret, Tls};
 
 /// Properties that every client shares: addresses, login, encryption, name, logs.
@@ -84,7 +85,8 @@ pub fn producer_settings(config: &EndpointConfig, batch_bytes: usize) -> ClientC
         // The outbox bounds both by its own limits; these are above them.
         .set("queue.buffering.max.messages", "0")
         .set("queue.buffering.max.kbytes", i32::MAX.to_string())
-        .set("compression.type", config.compression.as_str());
+        .set("compression.type", config.compression.as_str())
+        .set("statistics.interval.ms", statistics::EVERY.as_millis().to_string());
     // topic.metadata.propagation.max.ms stays at 30 s, though a topic that is deleted within so long from the
     // session's start is reported only then. Less would end a session by the word of one broker that has not
     // yet heard of a topic that Apply has just made.

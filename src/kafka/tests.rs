@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use super::error::{connection_remedy, remedy, shown};
 use super::mock::{Cluster, Fault, Request};
-use super::partition::partition_of;
+use super::partition::consistent;
 use super::*;
-use crate::config::{EndpointConfig, NewTopic};
+use crate::config::{EndpointConfig, NewTopic, Partitioning};
 
 fn config(bootstrap_servers: &str) -> EndpointConfig {
     let json = format!(r#"{{"bootstrap_servers":"{bootstrap_servers}","message_format":"JSON"}}"#);
@@ -30,7 +30,11 @@ fn down(cluster: &Cluster) {
 }
 
 fn topic(name: &str) -> Topic {
-    Topic { name: name.into(), owner: format!("binding 0, collection acme/{name}") }
+    Topic {
+        name: name.into(),
+        owner: format!("binding 0, collection acme/{name}"),
+        partitioning: Partitioning::default(),
+    }
 }
 
 fn open(config: &EndpointConfig, topics: &[&str]) -> Outbox {
@@ -97,7 +101,7 @@ fn messages_arrive_in_order_with_keys_values_and_tombstones() {
     for record in read(&config, &["orders", "items"], 1000) {
         let key = record.key.unwrap();
         let partitions = if record.topic == "orders" { 6 } else { 3 };
-        assert_eq!(record.partition, partition_of(&key, partitions));
+        assert_eq!(record.partition, consistent(&key, partitions));
         assert!(record.timestamp.unwrap() > 1_600_000_000_000);
         let round = match &record.value {
             None => {
@@ -134,7 +138,7 @@ fn several_producers_share_partitions_and_keep_each_keys_order() {
     for record in read(&config, &["a", "b", "c"], 9_000) {
         let key = record.key.unwrap();
         let partitions = if record.topic == "a" { 5 } else { 1 };
-        assert_eq!(record.partition, partition_of(&key, partitions));
+        assert_eq!(record.partition, consistent(&key, partitions));
         let number = std::str::from_utf8(&record.value.unwrap()).unwrap().parse().unwrap();
         let before = last.insert((record.topic, key), number);
         assert!(before.is_none_or(|before| before < number), "{before:?} came before {number}");
@@ -177,7 +181,7 @@ fn the_partition_is_that_of_crc32() {
     for count in [1, 2, 6, 7, 100] {
         for key in ["", "a", r#"{"id":1}"#, r#"{"id":"long one, with é"}"#, "\0\u{1}"] {
             let expected = crc32(key.as_bytes()) % u32::try_from(count).unwrap();
-            assert_eq!(partition_of(key.as_bytes(), count), i32::try_from(expected).unwrap());
+            assert_eq!(consistent(key.as_bytes(), count), i32::try_from(expected).unwrap());
         }
     }
 }
@@ -531,7 +535,7 @@ fn a_topic_that_grew_gets_its_partitions_at_the_next_commit() {
     config.advanced.producers = 2;
     let mut outbox = open(&config, &["t"]);
     outbox.shrink_for_test(0, 2);
-    let key = (0..).map(|n: u32| n.to_string()).find(|k| partition_of(k.as_bytes(), 8) > 1).unwrap();
+    let key = (0..).map(|n: u32| n.to_string()).find(|k| consistent(k.as_bytes(), 8) > 1).unwrap();
     send(&mut outbox, 0, &key, Some(b"before")).unwrap();
     outbox.tracker().grown(0, [(0, 8)]);
     send(&mut outbox, 0, &key, Some(b"same transaction")).unwrap();
@@ -543,7 +547,7 @@ fn a_topic_that_grew_gets_its_partitions_at_the_next_commit() {
     outbox.commit().unwrap();
     for record in read(&config, &["t"], 4) {
         let count = if record.value.as_deref() == Some(b"after") { 8 } else { 2 };
-        assert_eq!(record.partition, partition_of(key.as_bytes(), count));
+        assert_eq!(record.partition, consistent(key.as_bytes(), count));
     }
 }
 

@@ -104,7 +104,7 @@ pub(super) fn init(client: &Client, id: &str, bound: Duration) -> Result<(), Err
                 Content::Error { code, .. } if code.is(Name::RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) => {}
                 Content::Error { text, .. } => last = Some(text),
                 Content::Log { facility, text, .. } => debug!(facility, "librdkafka: {text}"),
-                Content::Answer(_) | Content::Delivered => {}
+                Content::Answer(_) | Content::Delivered | Content::Statistics(_) => {}
             }
         }
         if failed.severity != Severity::Retriable || since.elapsed() >= bound {

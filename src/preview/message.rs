@@ -1,7 +1,7 @@
 //! A message as it is printed: key and value as JSON, whatever they are on the wire.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use apache_avro::Schema;
 use apache_avro::reader::datum::GenericDatumReader;
@@ -12,8 +12,9 @@ use serde_json::value::RawValue;
 use super::avro;
 use super::error::Error;
 use super::landed::{Landed, split_schema_id};
+use crate::config::{Formats, KeyFormat, ValueFormat};
 use crate::kafka::Record;
-use crate::registry::{self, Client};
+use crate::registry::{self, Client, SchemaType};
 
 /// A message with its key and value as JSON. Serializes to a line of `--output jsonl`.
 #[derive(Debug, Serialize)]
@@ -49,10 +50,19 @@ struct Headers(Vec<(String, Option<Vec<u8>>)>);
 pub(super) enum Decoder<'s> {
     /// Messages are JSON.
     Json,
-    /// Messages are Avro, by the schemas that the registry has.
-    Avro {
+    /// Messages are of the schemas that the registry has: Avro, or JSON behind the schema's id.
+    Registered {
         readers: BTreeMap<u32, GenericDatumReader<'s>>,
+        /// The ids of JSON schemas.
+        json: &'s BTreeSet<u32>,
         subjects: &'s BTreeMap<(String, u32), Option<String>>,
+    },
+    /// Keys and values have formats of their own.
+    Apart {
+        /// By topic.
+        formats: BTreeMap<String, Formats>,
+        /// Decodes those that have schemas.
+        registered: Box<Decoder<'s>>,
     },
 }
 
@@ -60,6 +70,8 @@ pub(super) enum Decoder<'s> {
 #[derive(Default)]
 pub(super) struct Schemas {
     by_id: BTreeMap<u32, Schema>,
+    /// The ids of those that are JSON schemas.
+    json: BTreeSet<u32>,
     /// By topic and id.
     subjects: BTreeMap<(String, u32), Option<String>>,
 }
@@ -71,13 +83,17 @@ impl Schemas {
         let mut known: BTreeMap<u32, Vec<String>> = BTreeMap::new();
         for (topic, id) in landed.schemas() {
             if !known.contains_key(id) {
-                let text = match registry.schema(*id).await {
-                    Ok(text) => text,
+                match registry.schema(*id).await {
+                    Ok(registry::Schema { schema_type: SchemaType::Avro, text }) => {
+                        schemas.by_id.insert(*id, avro::parse(*id, &text)?);
+                    }
+                    Ok(registry::Schema { schema_type: SchemaType::Json, .. }) => {
+                        schemas.json.insert(*id);
+                    }
                     // Foreign messages may begin with anything. Whoever needs the schema says so.
                     Err(registry::Error::Refused { status: 404, .. }) => continue,
                     Err(error) => return Err(error.into()),
-                };
-                schemas.by_id.insert(*id, avro::parse(*id, &text)?);
+                }
                 // Not every registry can tell; then messages have ids alone.
                 let subjects = registry.subjects(*id).await.unwrap_or_else(|error| {
                     tracing::warn!(%error, id, "the subjects of a schema remain unknown");
@@ -94,7 +110,11 @@ impl Schemas {
     /// A decoder of messages with these schemas.
     pub(super) fn decoder(&self) -> Result<Decoder<'_>, Error> {
         let readers = self.by_id.iter().map(|(id, schema)| Ok((*id, avro::reader(*id, schema)?)));
-        Ok(Decoder::Avro { readers: readers.collect::<Result<_, Error>>()?, subjects: &self.subjects })
+        Ok(Decoder::Registered {
+            readers: readers.collect::<Result<_, Error>>()?,
+            json: &self.json,
+            subjects: &self.subjects,
+        })
     }
 }
 
@@ -108,14 +128,18 @@ fn subject_of(topic: &str, subjects: &[String]) -> Option<String> {
     ours.or_else(other).or(subjects.first()).cloned()
 }
 
-impl Decoder<'_> {
+impl<'s> Decoder<'s> {
     /// Decodes a message.
     pub(super) fn decode(&self, record: Record) -> Result<Message, Error> {
         let Record { topic, partition, offset, timestamp, key, value, headers } = record;
-        let part = |part: &'static str, bytes: &Option<Vec<u8>>| match bytes {
+        let [of_key, of_value] = self.parts(&topic);
+        let part = |part: &'static str, decode: Part<'_, '_>, bytes: &Option<Vec<u8>>| match bytes {
             None => Ok((None, None)),
             Some(bytes) => {
-                let decoded = self.part(&topic, bytes);
+                let decoded = match decode {
+                    Part::Text => text(bytes).map(|json| (json, None)),
+                    Part::By(decoder) => decoder.part(&topic, bytes),
+                };
                 decoded.map(|(json, schema)| (Some(json), schema)).map_err(|reason| Error::Foreign {
                     topic: topic.clone(),
                     partition,
@@ -125,29 +149,64 @@ impl Decoder<'_> {
                 })
             }
         };
-        let (key, key_schema) = part("key", &key)?;
-        let (value, value_schema) = part("value", &value)?;
+        let (key, key_schema) = part("key", of_key, &key)?;
+        let (value, value_schema) = part("value", of_value, &value)?;
         let headers = Headers(headers);
         Ok(Message { topic, partition, offset, timestamp, key, value, headers, key_schema, value_schema })
+    }
+
+    /// What keys and values of a topic are decoded by.
+    fn parts(&self, topic: &str) -> [Part<'_, 's>; 2] {
+        let Self::Apart { formats, registered } = self else { return [Part::By(self), Part::By(self)] };
+        let Some(formats) = formats.get(topic) else {
+            return [Part::By(registered), Part::By(registered)];
+        };
+        let key = match formats.key {
+            KeyFormat::Avro | KeyFormat::JsonSchema => Part::By(registered),
+            KeyFormat::Json => Part::By(&Decoder::Json),
+            KeyFormat::String => Part::Text,
+        };
+        let value = match formats.value {
+            ValueFormat::Avro | ValueFormat::JsonSchema => registered,
+            ValueFormat::Json => &Decoder::Json,
+        };
+        [key, Part::By(value)]
     }
 
     fn part(&self, topic: &str, bytes: &[u8]) -> Result<(Box<RawValue>, Option<SchemaName>), String> {
         match self {
             Self::Json => Ok((json(bytes)?, None)),
-            Self::Avro { readers, subjects } => {
+            Self::Apart { registered, .. } => registered.part(topic, bytes),
+            Self::Registered { readers, json: schemas, subjects } => {
                 let (id, body) = split_schema_id(bytes)
-                    .ok_or("not Avro of a registry: it has no magic byte and schema id in front")?;
-                let reader = readers
-                    .get(&id)
-                    .ok_or_else(|| format!("not of a known Avro schema: the registry has no schema {id}"))?;
-                let text = avro::decode(reader, body)?;
+                    .ok_or("without a schema: it has no magic byte and schema id in front")?;
                 let subject = subjects.get(&(topic.to_owned(), id)).cloned().flatten();
-                let json =
-                    RawValue::from_string(text).map_err(|error| format!("not to be shown: {error}"))?;
+                let json = if schemas.contains(&id) {
+                    json(body)?
+                } else {
+                    let reader = readers
+                        .get(&id)
+                        .ok_or_else(|| format!("not of a known schema: the registry has no schema {id}"))?;
+                    let text = avro::decode(reader, body)?;
+                    RawValue::from_string(text).map_err(|error| format!("not to be shown: {error}"))?
+                };
                 Ok((json, Some(SchemaName { subject, id })))
             }
         }
     }
+}
+
+/// How a key or a value is decoded.
+enum Part<'d, 's> {
+    By(&'d Decoder<'s>),
+    /// As a text that is shown as a string.
+    Text,
+}
+
+/// A text as a JSON string.
+fn text(bytes: &[u8]) -> Result<Box<RawValue>, String> {
+    let text = str::from_utf8(bytes).map_err(|error| format!("not text: {error}"))?;
+    serde_json::value::to_raw_value(text).map_err(|error| format!("not to be shown: {error}"))
 }
 
 /// JSON text as it is on the wire, on one line.
@@ -236,7 +295,14 @@ mod tests {
         let schema = avro::parse(258, r#"["string","null"]"#).unwrap();
         let subjects = BTreeMap::from([(("t".to_owned(), 258), Some("t-s".to_owned()))]);
         let readers = BTreeMap::from([(258, avro::reader(258, &schema).unwrap())]);
-        let decoder = Decoder::Avro { readers, subjects: &subjects };
+        let json = BTreeSet::from([7]);
+        let decoder = Decoder::Registered { readers, json: &json, subjects: &subjects };
+        let framed = line(&decoder, record(b"\x00\x00\x00\x00\x07{\"a\":1}", None));
+        assert!(
+            framed
+                .contains(r#""key":{"a":1},"value":null,"headers":{},"key_schema":{"subject":null,"id":7}"#),
+            "{framed}"
+        );
         let given = record(b"\x00\x00\x00\x01\x02\x00\x02k", Some(b"\x00\x00\x00\x01\x02\x02"));
         let expected = concat!(
             r#"{"topic":"t","partition":1,"offset":2,"timestamp":3,"key":"k","value":null,"headers":{},"#,
@@ -245,13 +311,42 @@ mod tests {
         assert_eq!(line(&decoder, given), expected);
 
         for (value, reason) in [
-            (&b"{}"[..], "not Avro of a registry: it has no magic byte and schema id in front"),
-            (b"\x00\x00\x00\x00\x01", "not of a known Avro schema: the registry has no schema 1"),
+            (&b"{}"[..], "without a schema: it has no magic byte and schema id in front"),
+            (b"\x00\x00\x00\x00\x01", "not of a known schema: the registry has no schema 1"),
             (b"\x00\x00\x00\x01\x02\x02\x00", "longer than its Avro schema says, by 1 bytes"),
         ] {
             let error =
                 decoder.decode(record(b"\x00\x00\x00\x01\x02\x02", Some(value))).unwrap_err().to_string();
             assert!(error.contains(&format!("the value is {reason};")), "{error}");
+        }
+    }
+
+    #[test]
+    fn each_part_is_decoded_by_its_own_format() {
+        let schema = avro::parse(258, r#""string""#).unwrap();
+        let subjects = BTreeMap::new();
+        let json = BTreeSet::new();
+        let decoder = |key, value| Decoder::Apart {
+            formats: BTreeMap::from([("t".to_owned(), Formats { key, value, embeds_document: false })]),
+            registered: Box::new(Decoder::Registered {
+                readers: BTreeMap::from([(258, avro::reader(258, &schema).unwrap())]),
+                json: &json,
+                subjects: &subjects,
+            }),
+        };
+        let framed = b"\x00\x00\x00\x01\x02\x02k";
+        let text = line(&decoder(KeyFormat::String, ValueFormat::Avro), record(b"12\"", Some(framed)));
+        assert!(text.contains(r#""key":"12\"","value":"k","#), "{text}");
+        let text = line(&decoder(KeyFormat::Avro, ValueFormat::Json), record(framed, Some(b"[1]")));
+        assert!(text.contains(r#""key":"k","value":[1],"#), "{text}");
+        let text = line(&decoder(KeyFormat::Json, ValueFormat::Json), record(b"12", None));
+        assert!(text.contains(r#""key":12,"value":null,"#), "{text}");
+        for (decoder, part) in [
+            (decoder(KeyFormat::String, ValueFormat::Json), "the key is not text: "),
+            (decoder(KeyFormat::Json, ValueFormat::Json), "the key is not JSON: "),
+        ] {
+            let error = decoder.decode(record(b"\xff", None)).unwrap_err().to_string();
+            assert!(error.contains(part), "{error}");
         }
     }
 

@@ -25,6 +25,7 @@ mod servers;
 mod sessions;
 pub mod task;
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write as _};
 use std::path::{Path, PathBuf};
@@ -49,8 +50,9 @@ use self::servers::Servers;
 use self::sessions::Documents;
 use self::task::source::Source;
 use self::task::{BuiltTask, Fixture, Task, TaskBinding};
-use crate::config::{EndpointConfig, MessageFormat, Resource};
+use crate::config::{Deletions, EndpointConfig, Formats, Resource};
 use crate::protocol::Codec;
+use crate::protocol::messages::flow;
 use crate::registry::Client;
 use crate::terminal::{Color, Style};
 
@@ -211,6 +213,7 @@ fn preview(args: &Args) -> Result<(), Error> {
         sessions: &args.sessions,
         limit: args.limit.filter(|_| order.is_none()),
         counters: &counters,
+        ignores: &ignoring(&servers.endpoint, &task.spec)?,
         reader: reader.as_mut(),
     };
     let mut load = sessions::run(plan, documents)?;
@@ -219,17 +222,45 @@ fn preview(args: &Args) -> Result<(), Error> {
         load.message_bytes = committed.load(Ordering::Relaxed);
     }
     if let Some(reader) = reader {
-        let stores = reader.written();
+        let written = reader.written();
         let landed = reader.finish()?;
         drop(progress);
         let messages = landed.messages();
-        print(args, &servers, landed, start, &runtime)?;
+        print(args, &servers, landed, formats_of(&servers.endpoint, &task.spec)?, start, &runtime)?;
         // Real brokers may have messages of others.
-        if servers.are_embedded() && messages != stores {
-            return Err(Error::Count { messages, stores });
+        if servers.are_embedded() && messages != written {
+            return Err(Error::Count { messages, stores: written });
         }
     }
     if order.is_some() { print_load(args, &load) } else { Ok(()) }
+}
+
+/// For each binding, whether nothing is published of a deletion.
+fn ignoring(config: &EndpointConfig, spec: &flow::MaterializationSpec) -> Result<Vec<bool>, Error> {
+    let of_binding = |binding: &flow::Binding| {
+        let resource = Resource::parse(&binding.resource_config_json).map_err(|source| Error::Config {
+            place: format!("the binding of topic {:?}", binding.resource_path.join(".")),
+            source,
+        })?;
+        Ok(config.deletions(&resource) == Deletions::Ignore)
+    };
+    spec.bindings.iter().map(of_binding).collect()
+}
+
+/// How the messages of each topic are written.
+fn formats_of(
+    config: &EndpointConfig,
+    spec: &flow::MaterializationSpec,
+) -> Result<BTreeMap<String, Formats>, Error> {
+    let of_binding = |binding: &flow::Binding| {
+        Resource::parse(&binding.resource_config_json)
+            .and_then(|resource| Ok((config.topic(&resource)?.name.to_string(), config.formats(&resource)?)))
+            .map_err(|source| Error::Config {
+                place: format!("the binding of topic {:?}", binding.resource_path.join(".")),
+                source,
+            })
+    };
+    spec.bindings.iter().map(of_binding).collect()
 }
 
 /// Prints the messages that have landed.
@@ -237,17 +268,19 @@ fn print(
     args: &Args,
     servers: &Servers,
     landed: Landed,
+    formats: BTreeMap<String, Formats>,
     start: Instant,
     runtime: &tokio::runtime::Runtime,
 ) -> Result<(), Error> {
     let summary = Summary::of(&landed, start.elapsed());
-    let schemas = match &servers.endpoint {
-        EndpointConfig { message_format: MessageFormat::Avro, schema_registry: Some(registry), .. } => {
+    let schemas = match &servers.endpoint.schema_registry {
+        Some(registry) if formats.values().any(Formats::has_schema) => {
             Some(runtime.block_on(Schemas::of(&landed, &Client::new(registry)?))?)
         }
         _ => None,
     };
-    let decoder = schemas.as_ref().map_or(Ok(Decoder::Json), Schemas::decoder)?;
+    let registered = schemas.as_ref().map_or(Ok(Decoder::Json), Schemas::decoder)?;
+    let decoder = Decoder::Apart { formats, registered: Box::new(registered) };
     let output = io::stdout();
     let colored = args.color.wanted(&output);
     match args.output {

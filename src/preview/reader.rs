@@ -111,12 +111,12 @@ impl Reader {
         })
     }
 
-    /// Counts Stores that are sent, of about `bytes`.
-    pub(super) fn sent(&mut self, stores: u64, bytes: usize) {
-        self.written += stores;
+    /// Counts messages that Stores are sent for, of about `bytes`.
+    pub(super) fn sent(&mut self, messages: u64, bytes: usize) {
+        self.written += messages;
         if let Some(wave) = &mut self.waves {
             wave.bytes = wave.bytes.saturating_add(bytes);
-            wave.messages += stores;
+            wave.messages += messages;
         }
     }
 

@@ -103,7 +103,7 @@ impl Servers {
         let Some(registry) = &self.registry else { return Ok(()) };
         let client = Client::new(&registry.config())?;
         // What is wrong with a schema is for the connector to tell.
-        for pair in session::subjects(task).unwrap_or_default() {
+        for pair in session::schemas(task).unwrap_or_default() {
             client.register(&[pair]).await?;
         }
         Ok(())
@@ -148,6 +148,7 @@ fn parse(config: &Value) -> Result<EndpointConfig, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{SchemaRegistry, SubjectStrategy};
 
     fn embedded(config: &Value) -> Result<Servers, Error> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -188,12 +189,12 @@ mod tests {
     fn a_registry_is_embedded_where_one_is_needed() {
         for config in [
             json!({"message_format": "Avro"}),
-            json!({"message_format": "JSON", "schema_registry": {"endpoint": "https://r.example", "username": "u"}}),
+            json!({"message_format": "JSON", "schema_registry": {"endpoint": "https://r.example", "username": "u", "password": "p", "subject_strategy": "topic_hash"}}),
         ] {
             let servers = embedded(&config).unwrap();
             let registry = servers.endpoint.schema_registry.unwrap();
-            assert_eq!(registry.endpoint.host_str(), Some("127.0.0.1"));
-            assert_eq!(registry.username, None);
+            assert_eq!(registry.endpoint[0].host_str(), Some("127.0.0.1"));
+            assert_eq!(registry, SchemaRegistry::at(registry.endpoint[0].clone()));
         }
         let config = json!({"message_format": "Avro", "schema_registry": {
             "endpoint": "https://r.example", "password": "p", "bearer_token": "b", "subject_strategy": "topic_name",
@@ -202,6 +203,13 @@ mod tests {
         assert_eq!(kept.keys().collect::<Vec<_>>(), ["endpoint", "subject_strategy"]);
         let config = json!({"message_format": "JSON", "schema_registry": null});
         assert_eq!(embedded(&config).unwrap().endpoint.schema_registry, None);
+    }
+
+    #[test]
+    fn the_options_of_an_embedded_registry_are_kept() {
+        let config = json!({"message_format": "Avro", "schema_registry": {"username": "u", "subject_strategy": "topic_name"}});
+        let registry = embedded(&config).unwrap().endpoint.schema_registry.unwrap();
+        assert_eq!((registry.username, registry.subject_strategy), (None, SubjectStrategy::TopicName));
     }
 
     #[test]

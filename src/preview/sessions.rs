@@ -27,8 +27,17 @@ pub(super) struct Plan<'a> {
     /// Documents after which the transaction is committed and nothing follows.
     pub(super) limit: Option<u64>,
     pub(super) counters: &'a Counters,
+    /// For each binding, whether nothing is published of a deletion.
+    pub(super) ignores: &'a [bool],
     /// Who reads messages back, if they are.
     pub(super) reader: Option<&'a mut Reader>,
+}
+
+impl Plan<'_> {
+    /// Whether nothing is published of a deletion of this binding.
+    fn ignores(&self, binding: u32) -> bool {
+        usize::try_from(binding).ok().and_then(|index| self.ignores.get(index)).copied().unwrap_or_default()
+    }
 }
 
 /// Sends the documents.
@@ -75,7 +84,8 @@ fn transaction<R: BufRead>(
                 let fields = field_bytes(&store);
                 // Quotes and the like grow where a document becomes a text in another.
                 let bytes = overhead.copied().unwrap_or_default().saturating_add(fields.saturating_mul(2));
-                make_room(plan.reader.as_deref_mut(), connector, 1, bytes)?;
+                let messages = u64::from(!(store.delete && plan.ignores(store.binding)));
+                make_room(plan.reader.as_deref_mut(), connector, messages, bytes)?;
                 connector.store(store)?;
                 count(plan.counters, load, 1, fields);
             }
@@ -86,10 +96,12 @@ fn transaction<R: BufRead>(
             }
             connector.flush()?;
             while let Some(batch) = batches.next_batch()? {
+                let ignored = batch.deletions.iter().filter(|binding| plan.ignores(**binding)).count();
+                let messages = batch.stores.saturating_sub(u64::try_from(ignored).unwrap_or(u64::MAX));
                 make_room(
                     plan.reader.as_deref_mut(),
                     connector,
-                    batch.stores,
+                    messages,
                     batch.frames.len().saturating_mul(2),
                 )?;
                 connector.store_frames(&batch.frames)?;
@@ -114,7 +126,7 @@ fn count(counters: &Counters, load: &mut Load, stores: u64, bytes: usize) {
 fn make_room(
     reader: Option<&mut Reader>,
     connector: &mut Connector,
-    stores: u64,
+    messages: u64,
     bytes: usize,
 ) -> Result<(), Error> {
     let Some(reader) = reader else { return Ok(()) };
@@ -124,7 +136,7 @@ fn make_room(
             return Err(connector.failed("taking Stores", None));
         }
     }
-    reader.sent(stores, bytes);
+    reader.sent(messages, bytes);
     Ok(())
 }
 

@@ -338,6 +338,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "long input: minutes in Miri")]
     fn nesting_is_limited_by_the_text_alone() {
         for (open, close) in [("[", "]"), ("{\"a\":", "}"), ("[{\"a\":", "}]")] {
             let deep = [open.repeat(10_000).as_str(), "1", &close.repeat(10_000)].concat();

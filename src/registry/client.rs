@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 
 use super::error::{Doing, Error};
 use super::exchange::{Call, Exchange, Limits};
+use super::schema::{Schema, SchemaType};
 use crate::config::SchemaRegistry;
 
 /// A client of one schema registry. Cheap to clone: clones share their connections.
@@ -17,7 +18,9 @@ use crate::config::SchemaRegistry;
 /// Every call is bounded: 5 s for a connection, 30 s for the whole call with its retries. Connection
 /// errors, 429 and 5xx are tried again a few times with growing pauses; other answers are final.
 /// Proxies named by the environment (`HTTPS_PROXY`, `NO_PROXY`) are used, except for a registry on this
-/// machine. Certificates are checked by the system's authorities, or those of `SSL_CERT_FILE`.
+/// machine. Certificates are checked by the authorities that are configured, else by the system's or those of `SSL_CERT_FILE`.
+/// Of several addresses each attempt takes the one that answered last, and goes on to the next where that cannot be reached or
+/// fails.
 #[derive(Clone, Debug)]
 pub struct Client {
     exchange: Arc<Exchange>,
@@ -28,7 +31,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// The system's certificates are there but none of them can be read.
+    /// A certificate or key that is configured is none, or the system's certificates are there but none of them can be read.
     pub fn new(registry: &SchemaRegistry) -> Result<Self, Error> {
         Self::with_limits(registry, Limits::default())
     }
@@ -65,7 +68,7 @@ impl Client {
         subjects.map(Vec::len).ok_or_else(|| self.exchange.unreadable(&call, "is no list of subjects"))
     }
 
-    /// Registers schemas, given as subject and text, and returns their numbers in the order given.
+    /// Registers schemas, each under a subject, and returns their numbers in the order given.
     ///
     /// Each distinct pair is sent once, at most ten at a time. A schema that is registered already
     /// keeps its number. A subject is not empty, `.` or `..`: an address cannot carry those.
@@ -73,7 +76,7 @@ impl Client {
     /// # Errors
     ///
     /// The first refusal or failure; others that were still under way are given up.
-    pub async fn register(&self, subjects: &[(String, String)]) -> Result<Vec<u32>, Error> {
+    pub async fn register(&self, subjects: &[(String, Schema)]) -> Result<Vec<u32>, Error> {
         let mut distinct = Vec::new();
         let mut seen = HashMap::new();
         let places: Vec<usize> = subjects
@@ -107,16 +110,99 @@ impl Client {
         Ok(places.into_iter().map(|place| ids[place]).collect())
     }
 
-    /// Reads the text of the schema that has this number.
+    /// The number of a schema under a subject; `None` if the subject does not have it.
+    ///
+    /// # Errors
+    ///
+    /// No good answer came.
+    pub async fn look_up(&self, subject: &str, schema: &Schema) -> Result<Option<u32>, Error> {
+        let doing = Doing::LookUp { subject: subject.to_owned() };
+        let body = body(schema);
+        let limit = ANSWER_LIMIT + 2 * body.len();
+        let mut call = self.exchange.post(doing, &["subjects", subject], body, limit);
+        call.query = Some("normalize=true");
+        match self.exchange.send(&call, self.exchange.whole()).await {
+            Ok(answer) => self.exchange.id(&call, &answer).map(Some),
+            Err(error) if error.is_missing() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The newest version of a subject; `None` if there is none.
+    ///
+    /// # Errors
+    ///
+    /// No good answer came.
+    pub async fn latest(&self, subject: &str) -> Result<Option<Version>, Error> {
+        let doing = Doing::Latest { subject: subject.to_owned() };
+        let call = self.exchange.get(doing, &["subjects", subject, "versions", "latest"], SCHEMA_LIMIT);
+        let mut answer = match self.exchange.send(&call, self.exchange.whole()).await {
+            Ok(answer) => answer,
+            Err(error) if error.is_missing() => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let version =
+            answer.get("version").and_then(Value::as_u64).and_then(|version| u32::try_from(version).ok());
+        let Some((Value::String(text), version)) = answer.get_mut("schema").map(Value::take).zip(version)
+        else {
+            return Err(self.exchange.unreadable(&call, "has no schema and version"));
+        };
+        let id = self.exchange.id(&call, &answer)?;
+        let schema = Schema { schema_type: self.exchange.schema_type(&call, &answer)?, text };
+        Ok(Some(Version { id, version, schema }))
+    }
+
+    /// Whether a schema could become the next version of a subject.
+    ///
+    /// # Errors
+    ///
+    /// No good answer came.
+    pub async fn compatibility(&self, subject: &str, schema: &Schema) -> Result<Verdict, Error> {
+        let doing = Doing::Compatibility { subject: subject.to_owned() };
+        let path = ["compatibility", "subjects", subject, "versions", "latest"];
+        let mut call = self.exchange.post(doing, &path, body(schema), ANSWER_LIMIT);
+        call.query = Some("verbose=true");
+        let answer = match self.exchange.send(&call, self.exchange.whole()).await {
+            Ok(answer) => answer,
+            Err(error) if error.is_missing() => return Ok(Verdict::NoVersions),
+            Err(Error::Refused { status: 404 | 405, .. }) => return Ok(Verdict::Unknown),
+            Err(error) => return Err(error),
+        };
+        match answer.get("is_compatible").and_then(Value::as_bool) {
+            Some(true) => Ok(Verdict::Compatible),
+            Some(false) => {
+                let messages = answer.get("messages").and_then(Value::as_array);
+                let messages = messages.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned);
+                Ok(Verdict::Incompatible { messages: messages.collect() })
+            }
+            None => Err(self.exchange.unreadable(&call, "does not say is_compatible")),
+        }
+    }
+
+    /// Sets what new versions of a subject must be compatible with, by the registry's name.
+    ///
+    /// # Errors
+    ///
+    /// The registry does not take it, or no good answer came.
+    pub async fn set_compatibility(&self, subject: &str, level: &str) -> Result<(), Error> {
+        let doing = Doing::Level { subject: subject.to_owned() };
+        let body = json!({"compatibility": level}).to_string();
+        let call = self.exchange.put(doing, &["config", subject], body, ANSWER_LIMIT);
+        self.exchange.send(&call, self.exchange.whole()).await.map(drop)
+    }
+
+    /// Reads the schema that has this number.
     ///
     /// # Errors
     ///
     /// There is no such schema, or no good answer came.
-    pub async fn schema(&self, id: u32) -> Result<String, Error> {
+    pub async fn schema(&self, id: u32) -> Result<Schema, Error> {
         let call = self.exchange.get(Doing::Fetch { id }, &["schemas", "ids", &id.to_string()], SCHEMA_LIMIT);
         let mut answer = self.exchange.send(&call, self.exchange.whole()).await?;
         match answer.get_mut("schema").map(Value::take) {
-            Some(Value::String(text)) => Ok(text),
+            Some(Value::String(text)) => {
+                Ok(Schema { schema_type: self.exchange.schema_type(&call, &answer)?, text })
+            }
             _ => Err(self.exchange.unreadable(&call, "has no text named schema")),
         }
     }
@@ -141,25 +227,72 @@ impl Client {
     }
 }
 
+/// A version of a subject.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Version {
+    /// The id of its schema.
+    pub id: u32,
+    /// Its number within the subject.
+    pub version: u32,
+    /// Its schema.
+    pub schema: Schema,
+}
+
+/// Whether a schema could become the next version of a subject.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It could.
+    Compatible,
+    /// It could not.
+    Incompatible {
+        /// What the registry says of it; often nothing.
+        messages: Vec<String>,
+    },
+    /// The subject has no versions that it would have to be compatible with.
+    NoVersions,
+    /// The registry does not answer such questions.
+    Unknown,
+}
+
 impl Exchange {
-    fn registration(&self, subject: &str, schema: &str) -> Call {
-        let body = json!({"schema": schema, "schemaType": "AVRO"}).to_string();
+    fn registration(&self, subject: &str, schema: &Schema) -> Call {
+        let body = body(schema);
         // Newer registries repeat the schema in their answer.
         let limit = ANSWER_LIMIT + 2 * body.len();
         let doing = Doing::Register { subject: subject.to_owned() };
         let mut call = self.post(doing, &["subjects", subject, "versions"], body, limit);
-        call.url.set_query(Some("normalize=true"));
+        call.query = Some("normalize=true");
         call
+    }
+
+    /// The type that an answer says its schema has; Avro's is mostly left out.
+    fn schema_type(&self, call: &Call, answer: &Value) -> Result<SchemaType, Error> {
+        match answer.get("schemaType").and_then(Value::as_str) {
+            None => Ok(SchemaType::Avro),
+            Some(name) => SchemaType::named(name).ok_or_else(|| {
+                self.unreadable(call, &format!("has a schema of the type {name:?}, not AVRO or JSON"))
+            }),
+        }
     }
 
     async fn register(&self, call: &Call) -> Result<u32, Error> {
         let answer = self.send(call, self.whole()).await?;
+        self.id(call, &answer)
+    }
+
+    fn id(&self, call: &Call, answer: &Value) -> Result<u32, Error> {
         answer
             .get("id")
             .and_then(Value::as_u64)
             .and_then(|id| u32::try_from(id).ok())
             .ok_or_else(|| self.unreadable(call, "has no id of 32 bits"))
     }
+}
+
+/// A schema as requests carry it.
+fn body(schema: &Schema) -> String {
+    let Schema { schema_type, text } = schema;
+    json!({"schema": text, "schemaType": schema_type.as_str()}).to_string()
 }
 
 /// Registrations under way at a time: enough to hide the distance, few enough for a small registry.

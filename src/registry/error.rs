@@ -17,6 +17,22 @@ pub enum Error {
         /// Why.
         reason: String,
     },
+    /// A certificate or key of the configuration cannot be used.
+    #[error(
+        "preparing the client of the schema registry: schema_registry.{option} cannot be used: {reason}; give PEM text of certificates, and for the key one that is not encrypted and belongs to the first certificate"
+    )]
+    Pem {
+        /// The option, or those that may be meant.
+        option: &'static str,
+        /// Why.
+        reason: String,
+    },
+    /// None of several addresses answered well; each for its own reason.
+    #[error("{}", errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; and "))]
+    Everywhere {
+        /// What happened at each, in the order in which they were tried.
+        errors: Vec<Error>,
+    },
     /// No answer came.
     #[error("{doing} at the schema registry {endpoint}: {trouble}{}; {}{}", tries(*attempts), trouble.remedy(), through(*proxy))]
     Unreachable {
@@ -44,8 +60,8 @@ pub enum Error {
         code: Option<i64>,
         /// The registry's message, or the beginning of what came in its place.
         message: String,
-        /// Whether a login was sent.
-        login: bool,
+        /// The options whose login was sent, if one was.
+        login: Option<&'static str>,
         /// How often it was tried.
         attempts: u32,
     },
@@ -77,6 +93,13 @@ pub enum Error {
     },
 }
 
+impl Error {
+    /// Whether the registry knows no such subject, version or schema.
+    pub(super) fn is_missing(&self) -> bool {
+        matches!(self, Self::Refused { status: 404, code: Some(40401..=40403), .. })
+    }
+}
+
 /// What is asked of the registry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Doing {
@@ -87,6 +110,26 @@ pub enum Doing {
     /// The number of a schema.
     Register {
         /// The subject that the schema belongs to.
+        subject: String,
+    },
+    /// The number of a schema, without registering it.
+    LookUp {
+        /// The subject that the schema belongs to.
+        subject: String,
+    },
+    /// The newest version of a subject.
+    Latest {
+        /// The subject.
+        subject: String,
+    },
+    /// Whether a schema may become a version of a subject.
+    Compatibility {
+        /// The subject.
+        subject: String,
+    },
+    /// What new versions of a subject must be compatible with.
+    Level {
+        /// The subject.
         subject: String,
     },
     /// The schema that has a number.
@@ -102,6 +145,12 @@ impl fmt::Display for Doing {
             Self::Check => f.write_str("reading the configuration"),
             Self::List => f.write_str("listing the subjects"),
             Self::Register { subject } => write!(f, "registering the schema of subject {subject:?}"),
+            Self::LookUp { subject } => write!(f, "looking up the schema of subject {subject:?}"),
+            Self::Latest { subject } => write!(f, "reading the latest version of subject {subject:?}"),
+            Self::Compatibility { subject } => {
+                write!(f, "checking the compatibility of the schema of subject {subject:?}")
+            }
+            Self::Level { subject } => write!(f, "setting the compatibility of subject {subject:?}"),
             Self::Fetch { id } => write!(f, "reading schema {id}"),
         }
     }
@@ -155,7 +204,7 @@ impl Trouble {
                 "check host and port in schema_registry.endpoint, and that firewalls let the connection through"
             }
             Self::Tls { .. } => {
-                "check that this port speaks https, and that the system trusts the authority of its certificate (SSL_CERT_FILE names a file of others)"
+                "check that this port speaks https, and that the authority of its certificate is trusted (schema_registry.ca_certificate or SSL_CERT_FILE may name it), and whether it wants a schema_registry.client_certificate"
             }
             Self::NoAnswer { .. } => "check that the registry is healthy and reaches its storage",
             Self::Closed => {
@@ -184,12 +233,19 @@ impl fmt::Display for Trouble {
     }
 }
 
-fn remedy(doing: &Doing, status: u16, code: Option<i64>, login: bool) -> &'static str {
-    match (status, doing, code) {
-        (401, ..) if login => "check schema_registry.username and schema_registry.password",
-        (401, ..) => "it wants a login: set schema_registry.username and schema_registry.password",
+fn remedy(doing: &Doing, status: u16, code: Option<i64>, login: Option<&str>) -> String {
+    if status == 401 {
+        return match login {
+            Some(options) => format!("check {options}"),
+            None => "it wants a login: set schema_registry.username and schema_registry.password, or schema_registry.bearer_token".to_owned(),
+        };
+    }
+    let remedy = match (status, doing, code) {
         (403, Doing::Register { .. }, _) => {
             "the login lacks rights: allow it to write this subject, or let somebody register the schema who may"
+        }
+        (403, Doing::Level { .. }, _) => {
+            "the login lacks rights: allow it to configure this subject, or remove schema_registry.compatibility"
         }
         (403, ..) => "the login lacks rights: allow it to read the registry",
         (404, Doing::Fetch { .. }, Some(40403)) => "ask the registry that the messages were written with",
@@ -202,7 +258,8 @@ fn remedy(doing: &Doing, status: u16, code: Option<i64>, login: bool) -> &'stati
         (429, ..) => "it is asked too often: try later, or raise its limit",
         (500.., ..) => "the registry itself failed: see its log",
         _ => "see its message, and the registry's log",
-    }
+    };
+    remedy.to_owned()
 }
 
 fn said(code: Option<i64>, message: &str) -> String {

@@ -4,13 +4,14 @@ use std::env;
 use std::error::Error as StdError;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use jiff::Timestamp;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, LOCATION, RETRY_AFTER};
-use reqwest::{Method, Response, StatusCode, redirect};
+use reqwest::{Certificate, Identity, Method, Response, StatusCode, redirect};
 use serde_json::Value;
 use tokio::time::Instant;
 use url::{Host, Url};
@@ -57,7 +58,9 @@ impl Limits {
 
 /// A request that can be sent again.
 pub(super) struct Call {
-    pub(super) url: Url,
+    /// Segments behind the base address.
+    path: Vec<String>,
+    pub(super) query: Option<&'static str>,
     doing: Doing,
     method: Method,
     body: Option<String>,
@@ -65,39 +68,71 @@ pub(super) struct Call {
     answer_limit: usize,
 }
 
-/// The connections to one registry.
+/// The connections to one registry, which may be there at several addresses.
 #[derive(Debug)]
 pub(super) struct Exchange {
+    /// One at least.
+    places: Vec<Place>,
+    /// The place that answered last.
+    current: AtomicUsize,
+    login: Login,
+    limits: Limits,
+}
+
+/// An address of the registry.
+#[derive(Debug)]
+struct Place {
     http: reqwest::Client,
     /// The base address; its path does not end with a slash, unless it is one.
     endpoint: Url,
-    login: Option<(String, Option<Secret>)>,
-    limits: Limits,
     /// The variable of the environment by which requests go through a proxy.
     proxy: Option<&'static str>,
 }
 
+/// What requests carry to say whose they are. A client certificate goes with the connection.
+#[derive(Debug)]
+enum Login {
+    None,
+    Basic { username: String, password: Option<Secret> },
+    Bearer(Secret),
+}
+
+impl Login {
+    /// The beginning of a text of the other side, without this login: there are servers and proxies whose errors repeat
+    /// the request that they are about.
+    fn hidden(&self, text: &[u8]) -> String {
+        let secrets = match self {
+            Self::None | Self::Basic { password: None, .. } => Vec::new(),
+            Self::Basic { username, password: Some(password) } => {
+                let password = password.expose();
+                vec![BASE64.encode(format!("{username}:{password}")), as_json(password), password.to_owned()]
+            }
+            Self::Bearer(token) => vec![as_json(token.expose()), token.expose().to_owned()],
+        };
+        let mut text = String::from_utf8_lossy(text).into_owned();
+        for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
+            text = text.replace(secret, "***");
+        }
+        beginning(text.as_bytes())
+    }
+}
+
+/// As it stands in a JSON string.
+fn as_json(text: &str) -> String {
+    Value::from(text).to_string().trim_matches('"').to_owned()
+}
+
 impl Exchange {
     pub(super) fn new(registry: &SchemaRegistry, limits: Limits) -> Result<Self, Error> {
-        let mut endpoint = registry.endpoint.clone();
-        let path = endpoint.path().trim_end_matches('/').to_owned();
-        endpoint.set_path(&path);
-
-        let mut http = reqwest::Client::builder()
-            .user_agent(concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(limits.connect)
-            .redirect(redirect::Policy::custom(follow));
-        let proxy =
-            proxy_variable(&endpoint, |name| env::var_os(name).is_some_and(|value| !value.is_empty()));
-        if proxy.is_none() {
-            http = http.no_proxy();
-        }
-        let http = http
-            .build()
-            .map_err(|error| Error::Client { endpoint: endpoint.to_string(), reason: innermost(&error) })?;
-
-        let login = registry.username.clone().map(|username| (username, registry.password.clone()));
-        Ok(Self { http, endpoint, login, limits, proxy })
+        let places = registry.endpoint.iter().map(|endpoint| Place::new(endpoint, registry, limits));
+        let login = match (&registry.username, &registry.bearer_token) {
+            (_, Some(token)) => Login::Bearer(token.clone()),
+            (Some(username), None) => {
+                Login::Basic { username: username.clone(), password: registry.password.clone() }
+            }
+            (None, None) => Login::None,
+        };
+        Ok(Self { places: places.collect::<Result<_, _>>()?, current: AtomicUsize::new(0), login, limits })
     }
 
     /// The time that a call may take.
@@ -106,23 +141,46 @@ impl Exchange {
     }
 
     pub(super) fn get(&self, doing: Doing, path: &[&str], answer_limit: usize) -> Call {
-        Call { url: self.address(path), doing, method: Method::GET, body: None, answer_limit }
+        self.call(Method::GET, doing, path, None, answer_limit)
     }
 
     pub(super) fn post(&self, doing: Doing, path: &[&str], body: String, answer_limit: usize) -> Call {
-        Call { url: self.address(path), doing, method: Method::POST, body: Some(body), answer_limit }
+        self.call(Method::POST, doing, path, Some(body), answer_limit)
+    }
+
+    pub(super) fn put(&self, doing: Doing, path: &[&str], body: String, answer_limit: usize) -> Call {
+        self.call(Method::PUT, doing, path, Some(body), answer_limit)
+    }
+
+    fn call(
+        &self,
+        method: Method,
+        doing: Doing,
+        path: &[&str],
+        body: Option<String>,
+        answer_limit: usize,
+    ) -> Call {
+        let path = path.iter().map(|&segment| segment.to_owned()).collect();
+        Call { path, query: None, doing, method, body, answer_limit }
     }
 
     /// The error for an answer that is JSON, but not what the call asks for.
     pub(super) fn unreadable(&self, call: &Call, problem: &str) -> Error {
         Error::Unreadable {
             doing: call.doing.clone(),
-            endpoint: self.endpoint.to_string(),
+            endpoint: self.endpoint(),
             problem: problem.to_owned(),
         }
     }
 
-    /// Sends a call until it is answered, refused for good, tried often enough, or out of time.
+    /// The address that answered last.
+    fn endpoint(&self) -> String {
+        let place = self.places.get(self.current.load(Ordering::Relaxed));
+        place.map_or_else(String::new, |place| place.endpoint.to_string())
+    }
+
+    /// Sends a call until it is answered, refused for good, tried often enough, or out of time. An attempt goes from
+    /// address to address, from the one that answered last on, until one answers and does not fail itself.
     pub(super) async fn send(&self, call: &Call, limit: Duration) -> Result<Value, Error> {
         let attempts = match call.doing {
             Doing::Check | Doing::List => self.limits.attempts.min(CHECKS),
@@ -131,7 +189,7 @@ impl Exchange {
         let deadline = Instant::now() + limit;
         let mut attempt = 1;
         loop {
-            let failure = match self.attempt(call, attempt, limit, deadline).await {
+            let failure = match self.round(call, attempt, limit, deadline).await {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => failure,
             };
@@ -146,35 +204,134 @@ impl Exchange {
         }
     }
 
-    async fn attempt(
+    /// One attempt, at each address until one answers.
+    async fn round(
         &self,
         call: &Call,
         attempt: u32,
         limit: Duration,
         deadline: Instant,
     ) -> Result<Value, Failure> {
+        let first = self.current.load(Ordering::Relaxed);
+        let mut failures: Vec<Failure> = Vec::new();
+        for turn in 0..self.places.len() {
+            let index = (first + turn) % self.places.len();
+            let Some(place) = self.places.get(index) else { continue };
+            // One that is silent must leave time for the others.
+            let left = deadline.saturating_duration_since(Instant::now());
+            let share = left / u32::try_from(self.places.len() - turn).unwrap_or(u32::MAX);
+            let within = if self.places.len() == 1 { limit } else { share };
+            match place
+                .attempt(call, &self.login, &self.limits, Attempt { number: attempt, share, within })
+                .await
+            {
+                Err(failure) if failure.moves_on => failures.push(failure),
+                answer => {
+                    self.current.store(index, Ordering::Relaxed);
+                    return answer;
+                }
+            }
+        }
+        let passes = failures.iter().any(|failure| failure.passes);
+        let after = failures.iter().filter_map(|failure| failure.after).min();
+        let mut errors: Vec<Error> = failures.into_iter().map(|failure| failure.error).collect();
+        let error = if errors.len() == 1 { errors.remove(0) } else { Error::Everywhere { errors } };
+        Err(Failure { error, passes, moves_on: true, after })
+    }
+}
+
+/// The attempt of this number, the time for it, and the time that an error tells.
+#[derive(Clone, Copy)]
+struct Attempt {
+    number: u32,
+    share: Duration,
+    within: Duration,
+}
+
+impl Place {
+    fn new(endpoint: &Url, registry: &SchemaRegistry, limits: Limits) -> Result<Self, Error> {
+        let mut endpoint = endpoint.clone();
+        let path = endpoint.path().trim_end_matches('/').to_owned();
+        endpoint.set_path(&path);
+
+        let mut http = reqwest::Client::builder()
+            .user_agent(concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(limits.connect)
+            .redirect(redirect::Policy::custom(follow));
+        let proxy =
+            proxy_variable(&endpoint, |name| env::var_os(name).is_some_and(|value| !value.is_empty()));
+        if proxy.is_none() {
+            http = http.no_proxy();
+        }
+        let pem = |option, reason: String| Error::Pem { option, reason };
+        if let Some(authorities) = &registry.ca_certificate {
+            let authorities = Certificate::from_pem_bundle(authorities.as_bytes())
+                .map_err(|error| pem("ca_certificate", innermost(&error)))?;
+            if authorities.is_empty() {
+                return Err(pem("ca_certificate", "it has no certificate".to_owned()));
+            }
+            http = http.tls_built_in_root_certs(false);
+            http = authorities.into_iter().fold(http, reqwest::ClientBuilder::add_root_certificate);
+        }
+        if let (Some(certificate), Some(key)) = (&registry.client_certificate, &registry.client_key) {
+            let both = format!("{}\n{certificate}", key.expose());
+            let identity = Identity::from_pem(both.as_bytes())
+                .map_err(|error| pem("client_certificate or client_key", innermost(&error)))?;
+            http = http.identity(identity);
+        }
+        let http = http.build().map_err(|error| {
+            let reason = innermost(&error);
+            match (&registry.client_certificate, &registry.ca_certificate) {
+                (None, None) => Error::Client { endpoint: endpoint.to_string(), reason },
+                (Some(_), None) => pem("client_certificate or client_key", reason),
+                (None, Some(_)) => pem("ca_certificate", reason),
+                (Some(_), Some(_)) => pem("client_certificate, client_key or ca_certificate", reason),
+            }
+        })?;
+        Ok(Self { http, endpoint, proxy })
+    }
+
+    async fn attempt(
+        &self,
+        call: &Call,
+        login: &Login,
+        limits: &Limits,
+        attempt: Attempt,
+    ) -> Result<Value, Failure> {
         let unreachable = |error: &reqwest::Error| {
-            let trouble = self.trouble(error, limit);
+            let trouble = self.trouble(error, limits, attempt.within);
             Failure {
                 passes: trouble.passes(),
+                moves_on: true,
                 after: None,
                 error: Error::Unreachable {
                     doing: call.doing.clone(),
                     endpoint: self.endpoint.to_string(),
                     trouble,
                     proxy: self.proxy,
-                    attempts: attempt,
+                    attempts: attempt.number,
                 },
             }
+        };
+        let unreadable = |problem: String| {
+            Failure::last(Error::Unreadable {
+                doing: call.doing.clone(),
+                endpoint: self.endpoint.to_string(),
+                problem,
+            })
         };
 
         let mut request = self
             .http
-            .request(call.method.clone(), call.url.clone())
-            .timeout(deadline.saturating_duration_since(Instant::now()))
+            .request(call.method.clone(), self.address(call))
+            .timeout(attempt.share)
             .header(ACCEPT, ACCEPTED);
-        if let Some((username, password)) = &self.login {
-            request = request.basic_auth(username, password.as_ref().map(Secret::expose));
+        match login {
+            Login::None => {}
+            Login::Basic { username, password } => {
+                request = request.basic_auth(username, password.as_ref().map(Secret::expose));
+            }
+            Login::Bearer(token) => request = request.bearer_auth(token.expose()),
         }
         if let Some(body) = &call.body {
             request = request.header(CONTENT_TYPE, CONTENT).body(body.clone());
@@ -187,70 +344,55 @@ impl Exchange {
                 doing: call.doing.clone(),
                 endpoint: self.endpoint.to_string(),
                 status: status.as_u16(),
-                location: self.said(location(&response).as_bytes()),
+                location: login.hidden(location(&response).as_bytes()),
             }));
         }
         let after = retry_after(&response);
         let Some(text) = read(&mut response, call.answer_limit).await.map_err(|error| unreachable(&error))?
         else {
-            let problem = format!("is longer than {} bytes", call.answer_limit);
-            return Err(Failure::last(self.unreadable(call, &problem)));
+            return Err(unreadable(format!("is longer than {} bytes", call.answer_limit)));
         };
         let answer: Option<Value> = serde_json::from_slice(&text).ok();
         if status.is_success() {
-            return answer.ok_or_else(|| {
-                let problem = format!("is not JSON: {:?}", self.said(&text));
-                Failure::last(self.unreadable(call, &problem))
-            });
+            return answer.ok_or_else(|| unreadable(format!("is not JSON: {:?}", login.hidden(&text))));
         }
 
         let member = |name: &str| answer.as_ref().and_then(|answer| answer.get(name));
         let message = member("message").and_then(Value::as_str);
         Err(Failure {
             passes: status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error(),
+            moves_on: status.is_server_error(),
             after,
             error: Error::Refused {
                 doing: call.doing.clone(),
                 endpoint: self.endpoint.to_string(),
                 status: status.as_u16(),
                 code: member("error_code").and_then(Value::as_i64),
-                message: self.said(message.map_or(&text[..], str::as_bytes)),
-                login: self.login.is_some(),
-                attempts: attempt,
+                message: login.hidden(message.map_or(&text[..], str::as_bytes)),
+                login: match login {
+                    Login::None => None,
+                    Login::Basic { .. } => Some("schema_registry.username and schema_registry.password"),
+                    Login::Bearer(_) => Some("schema_registry.bearer_token"),
+                },
+                attempts: attempt.number,
             },
         })
     }
 
-    /// The beginning of a text of the other side, without our login: there are servers and proxies whose errors repeat
-    /// the request that they are about.
-    fn said(&self, text: &[u8]) -> String {
-        let mut text = String::from_utf8_lossy(text).into_owned();
-        if let Some((username, Some(password))) = &self.login {
-            let password = password.expose();
-            let header = BASE64.encode(format!("{username}:{password}"));
-            let json = Value::from(password).to_string();
-            for secret in [&header, json.trim_matches('"'), password] {
-                if !secret.is_empty() {
-                    text = text.replace(secret, "***");
-                }
-            }
-        }
-        beginning(text.as_bytes())
-    }
-
-    /// The base address, followed by these segments, each percent-encoded.
-    fn address(&self, path: &[&str]) -> Url {
+    /// The base address, followed by the call's segments, each percent-encoded.
+    fn address(&self, call: &Call) -> Url {
         let mut url = self.endpoint.clone();
         if let Ok(mut segments) = url.path_segments_mut() {
-            segments.pop_if_empty().extend(path);
+            segments.pop_if_empty().extend(&call.path);
         }
+        url.set_query(call.query);
         url
     }
 
-    fn trouble(&self, error: &reqwest::Error, limit: Duration) -> Trouble {
+    fn trouble(&self, error: &reqwest::Error, limits: &Limits, limit: Duration) -> Trouble {
         if error.is_timeout() {
             return if error.is_connect() {
-                Trouble::NoConnection { within: self.limits.connect.min(limit) }
+                Trouble::NoConnection { within: limits.connect.min(limit) }
             } else {
                 Trouble::NoAnswer { within: limit }
             };
@@ -265,9 +407,12 @@ impl Exchange {
         if causes(error).any(|cause| cause.to_string() == "dns error") {
             return Trouble::Name;
         }
-        if error.is_connect()
-            && self.endpoint.scheme() == "https"
-            && kinds().any(|kind| matches!(kind, io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof))
+        // An alert may come behind the handshake: that the client has no certificate, say.
+        if self.endpoint.scheme() == "https"
+            && kinds().any(|kind| {
+                kind == io::ErrorKind::InvalidData
+                    || (error.is_connect() && kind == io::ErrorKind::UnexpectedEof)
+            })
         {
             return Trouble::Tls { reason: innermost(error) };
         }
@@ -295,13 +440,15 @@ struct Failure {
     error: Error,
     /// Whether another attempt may fare better.
     passes: bool,
+    /// Whether another address may fare better.
+    moves_on: bool,
     /// How long the registry asks us to wait before.
     after: Option<Duration>,
 }
 
 impl Failure {
     fn last(error: Error) -> Self {
-        Self { error, passes: false, after: None }
+        Self { error, passes: false, moves_on: false, after: None }
     }
 }
 

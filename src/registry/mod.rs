@@ -1,8 +1,8 @@
 //! The schema registry: a client for it, and a small registry in memory.
 //!
-//! A Confluent-compatible registry gives each schema a number, which stands at the front of every Avro
-//! message. [`Client`] asks for these numbers when bindings are opened, never per document. It knows
-//! HTTP, subjects and texts of schemas, and nothing of what the schemas say.
+//! A Confluent-compatible registry gives each schema a number, which stands at the front of every message
+//! in its framing. [`Client`] asks for these numbers when bindings are opened, never per document. It knows
+//! HTTP, subjects, and types and texts of schemas, and nothing of what the schemas say.
 //!
 //! [`memory`] answers the same requests from this process; preview and tests run against it.
 
@@ -10,9 +10,11 @@ mod client;
 mod error;
 mod exchange;
 pub mod memory;
+mod schema;
 
 #[cfg(test)]
 mod tests;
 
-pub use self::client::Client;
+pub use self::client::{Client, Verdict, Version};
 pub use self::error::{Doing, Error, Trouble};
+pub use self::schema::{Schema, SchemaType};

@@ -33,6 +33,9 @@ pub enum Schema {
     Record(Record),
     /// The union of a type and null, the type first.
     Nullable(Box<Schema>),
+    /// What is the same in every message: these bytes. It stands for a field that a registered schema has and documents have
+    /// not ([`adopt`](crate::schema::adopt)), and is no part of what is registered.
+    Constant(Vec<u8>),
 }
 
 /// An Avro record.

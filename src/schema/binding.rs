@@ -34,13 +34,13 @@ pub struct Selection<'a> {
 /// What is registered for a binding.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BindingSchemas {
-    /// Record `root.Key`, whose field `_flow_key` is the record of the parts `p1`, `p2`, ...
+    /// Record `root.Key`, or of the name given in place of `root`, whose field `_flow_key` is the record of the parts `p1`, `p2`, ...
     pub key: Schema,
     /// Record `root` of the selected fields.
     pub value: Schema,
 }
 
-/// Maps the fields that a binding selects. `shape` is that of the collection's documents.
+/// Maps the fields that a binding selects to a record `root` and its key. `shape` is that of the collection's documents.
 ///
 /// # Errors
 ///
@@ -50,29 +50,62 @@ pub fn binding_schemas(
     projections: &[Projection<'_>],
     selection: &Selection<'_>,
 ) -> Result<BindingSchemas, Error> {
-    if selection.keys.is_empty() {
-        return Err(Error::NoKey);
-    }
-    let by_field: HashMap<&str, &Projection<'_>> =
-        projections.iter().map(|projection| (projection.field, projection)).collect();
-    let mut budget = Budget::new();
+    named_binding_schemas("root", shape, projections, selection)
+}
 
-    let mut fields: BTreeMap<&str, Property> = BTreeMap::new();
-    let selected =
-        selection.keys.iter().chain(selection.values).map(String::as_str).chain(selection.document);
-    for field in selected {
-        let Some(projection) = by_field.get(field) else {
-            return Err(Error::UnknownField { field: field.to_owned() });
-        };
-        let (shape, is_required) = if selection.document == Some(field) {
-            (Shape::of(Types::STRING), true)
-        } else {
-            field_shape(shape, projection, &mut budget)?
-        };
-        fields.insert(field, Property { name: field.into(), is_property: true, is_required, shape });
+/// As [`binding_schemas`], with a full name for the record of values in place of `root`.
+///
+/// # Errors
+///
+/// As there.
+pub fn named_binding_schemas(
+    record: &str,
+    shape: &Shape,
+    projections: &[Projection<'_>],
+    selection: &Selection<'_>,
+) -> Result<BindingSchemas, Error> {
+    let Fields { by_name: fields, mut budget } = Fields::of(shape, projections, selection)?;
+    let key = key(record, selection.keys, &fields, &mut budget)?;
+    Ok(BindingSchemas { key, value: value(record, fields, &mut budget)? })
+}
+
+/// The shapes of the fields that a binding selects.
+pub(super) struct Fields<'s> {
+    pub(super) by_name: BTreeMap<&'s str, Property>,
+    /// What is left of it.
+    budget: Budget,
+}
+
+impl<'s> Fields<'s> {
+    /// Finds them in the shape of the collection's documents; that of the root document is a string.
+    pub(super) fn of(
+        shape: &Shape,
+        projections: &[Projection<'_>],
+        selection: &Selection<'s>,
+    ) -> Result<Self, Error> {
+        if selection.keys.is_empty() {
+            return Err(Error::NoKey);
+        }
+        let by_field: HashMap<&str, &Projection<'_>> =
+            projections.iter().map(|projection| (projection.field, projection)).collect();
+        let mut budget = Budget::new();
+
+        let mut fields: BTreeMap<&'s str, Property> = BTreeMap::new();
+        let selected =
+            selection.keys.iter().chain(selection.values).map(String::as_str).chain(selection.document);
+        for field in selected {
+            let Some(projection) = by_field.get(field) else {
+                return Err(Error::UnknownField { field: field.to_owned() });
+            };
+            let (shape, is_required) = if selection.document == Some(field) {
+                (Shape::of(Types::STRING), true)
+            } else {
+                field_shape(shape, projection, &mut budget)?
+            };
+            fields.insert(field, Property { name: field.into(), is_property: true, is_required, shape });
+        }
+        Ok(Self { by_name: fields, budget })
     }
-    let key = key(selection.keys, &fields, &mut budget)?;
-    Ok(BindingSchemas { key, value: value(fields, &mut budget)? })
 }
 
 /// The shape of a field's value, and whether it is always there.
@@ -98,23 +131,28 @@ fn field_shape(
 
 const SCALARS: [Types; 5] = [Types::BOOLEAN, Types::FRACTIONAL, Types::INTEGER, Types::NUMBER, Types::STRING];
 
-fn key(keys: &[String], fields: &BTreeMap<&str, Property>, budget: &mut Budget) -> Result<Schema, Error> {
+fn key(
+    record: &str,
+    keys: &[String],
+    fields: &BTreeMap<&str, Property>,
+    budget: &mut Budget,
+) -> Result<Schema, Error> {
     let mut parts = Vec::with_capacity(keys.len());
     for (index, property) in keys.iter().filter_map(|key| fields.get(key.as_str())).enumerate() {
         let name = format!("p{}", index + 1);
         let shape = *budget.copy(&property.shape)?;
         let default = shape.default.clone();
         // A part is nullable where its types say so, never because it is optional.
-        let schema = map(&format!("root.Key.Parts.{name}"), shape, true, budget)?;
+        let schema = map(&format!("{record}.Key.Parts.{name}"), shape, true, budget)?;
         parts.push(Field { name, schema, default });
     }
-    let parts = Schema::Record(Record { name: "root.Key.Parts".to_owned(), fields: parts, extra: None });
+    let parts = Schema::Record(Record { name: format!("{record}.Key.Parts"), fields: parts, extra: None });
     let field = Field { name: "_flow_key".to_owned(), schema: parts, default: None };
-    Ok(Schema::Record(Record { name: "root.Key".to_owned(), fields: vec![field], extra: None }))
+    Ok(Schema::Record(Record { name: format!("{record}.Key"), fields: vec![field], extra: None }))
 }
 
-fn value(fields: BTreeMap<&str, Property>, budget: &mut Budget) -> Result<Schema, Error> {
+fn value(record: &str, fields: BTreeMap<&str, Property>, budget: &mut Budget) -> Result<Schema, Error> {
     let properties = fields.into_values().collect();
     let shape = Shape { object: ObjectShape { properties, ..ObjectShape::ANY }, ..Shape::of(Types::OBJECT) };
-    map("root", shape, true, budget)
+    map(record, shape, true, budget)
 }

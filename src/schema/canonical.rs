@@ -58,6 +58,8 @@ impl<'s> Writer<'s> {
             Schema::Map(values) => self.wrapped(MAP, values, "}", namespace),
             Schema::Nullable(inner) => self.wrapped("[", inner, r#","null"]"#, namespace),
             Schema::Record(record) => self.record(record),
+            // Told in errors at most: what is registered has none.
+            Schema::Constant(_) => self.text.push_str(r#""null""#),
         }
     }
 
@@ -128,6 +130,7 @@ fn record_names<'s>(schema: &'s Schema, names: &mut HashSet<&'s str>) {
         | Schema::Date
         | Schema::TimestampMicros
         | Schema::Uuid
-        | Schema::Duration => {}
+        | Schema::Duration
+        | Schema::Constant(_) => {}
     }
 }

@@ -58,15 +58,23 @@ pub enum Error {
     },
     /// A selected field that the collection does not have.
     #[error(
-        "mapping the binding's fields to Avro: the field selection names {field:?}, which is no projection of the collection; publish the materialization again, so that its fields are selected anew"
+        "mapping the binding's fields to schemas: the field selection names {field:?}, which is no projection of the collection; publish the materialization again, so that its fields are selected anew"
     )]
     UnknownField {
         /// The field.
         field: String,
     },
+    /// A registered schema by which documents cannot be written.
+    #[error("comparing the registered schema with that of the documents, at {place}: {what}")]
+    Registered {
+        /// Pointer by the names of fields.
+        place: String,
+        /// The difference.
+        what: String,
+    },
     /// No key is selected.
     #[error(
-        "mapping the binding's fields to Avro: the field selection has no key fields, expected at least one; publish the materialization again, so that its fields are selected anew"
+        "mapping the binding's fields to schemas: the field selection has no key fields, expected at least one; publish the materialization again, so that its fields are selected anew"
     )]
     NoKey,
 }

@@ -12,12 +12,15 @@
 mod apply;
 mod binding;
 mod delivery;
+mod foresee;
 #[doc(hidden)]
 pub mod fuzz;
 mod open;
 mod progress;
+mod registration;
 mod serve;
 mod spec;
+mod subjects;
 mod topics;
 mod transact;
 mod validate;
@@ -34,7 +37,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 pub use binding::BindingInfo;
-pub(crate) use open::subjects;
+pub(crate) use open::schemas;
 pub use serve::{Surroundings, serve};
 pub(crate) use transact::COMMITTED;
 pub(crate) use validate::check_bindings;

@@ -3,7 +3,7 @@
 use anyhow::{Context, anyhow};
 use bytes::Bytes;
 
-use crate::config::{self, EndpointConfig, SchemaRegistry};
+use crate::config::{self, EndpointConfig};
 use crate::kafka::{Outbox, Topic};
 use crate::protocol::Codec;
 use crate::protocol::messages::{flow, request};
@@ -11,6 +11,7 @@ use crate::registry;
 use crate::session::binding::{BindingInfo, Draft};
 use crate::session::delivery::{Delivery, Transactions};
 use crate::session::serve::Surroundings;
+use crate::session::{registration, subjects};
 
 /// What a session has once it is open.
 pub(super) struct Opened {
@@ -33,12 +34,12 @@ pub(super) fn open(
     let drafts = drafts(&config, spec)?;
 
     // The registry answers while the brokers are asked for the topics.
-    let subjects: Vec<_> = drafts.iter().flat_map(Draft::subjects).collect();
+    let subjects: Vec<_> = drafts.iter().flat_map(Draft::subjects).cloned().collect();
     let registration = config
         .schema_registry
         .clone()
         .filter(|_| !subjects.is_empty())
-        .map(|registry| surroundings.runtime.spawn(register(registry, subjects)));
+        .map(|registry| surroundings.runtime.spawn(registration::registered(registry, subjects)));
 
     // One for each binding: the outbox counts as the session does, and shares what is one topic.
     let topics = drafts
@@ -47,6 +48,7 @@ pub(super) fn open(
         .map(|(index, draft)| Topic {
             name: draft.topic().to_owned(),
             owner: format!("binding {index}, collection {}", draft.collection()),
+            partitioning: draft.partitioning(),
         })
         .collect();
     // A process opens at most once.
@@ -61,16 +63,16 @@ pub(super) fn open(
             (Delivery::ExactlyOnce(transactions), outbox, checkpoint)
         }
     };
-    let ids = match registration {
+    let registered = match registration {
         None => Vec::new(),
         Some(task) => surroundings.runtime.block_on(task).context("registering schemas")??,
     };
 
-    let mut ids = ids.into_iter();
+    let mut registered = registered.into_iter();
     let bindings = drafts
         .into_iter()
         .enumerate()
-        .map(|(index, draft)| draft.finish(&mut ids).with_context(|| format!("binding {index}")))
+        .map(|(index, draft)| draft.finish(&mut registered).with_context(|| format!("binding {index}")))
         .collect::<anyhow::Result<Vec<_>>>()?;
     tracing::info!(
         bindings = bindings.len(),
@@ -82,24 +84,24 @@ pub(super) fn open(
     Ok(Opened { bindings, outbox, delivery, checkpoint })
 }
 
-/// Subject and text of the schemas that Open registers, in the order of the bindings; of each its key's, then
-/// its value's. There are none where messages are JSON.
-pub(crate) fn subjects(spec: &flow::MaterializationSpec) -> anyhow::Result<Vec<(String, String)>> {
+/// Subjects and schemas that Open registers, in the order of the bindings; of each its key's, then
+/// its value's, each if it has a schema.
+pub(crate) fn schemas(spec: &flow::MaterializationSpec) -> anyhow::Result<Vec<(String, registry::Schema)>> {
     let config = EndpointConfig::parse(&spec.config_json)?;
-    Ok(drafts(&config, spec)?.iter().flat_map(Draft::subjects).collect())
+    Ok(drafts(&config, spec)?.iter().flat_map(Draft::subjects).cloned().collect())
 }
 
-fn drafts(config: &EndpointConfig, spec: &flow::MaterializationSpec) -> anyhow::Result<Vec<Draft>> {
+/// The bindings of a specification, with their schemas.
+pub(super) fn drafts(
+    config: &EndpointConfig,
+    spec: &flow::MaterializationSpec,
+) -> anyhow::Result<Vec<Draft>> {
     let mut drafts = Vec::with_capacity(spec.bindings.len());
     for (index, binding) in spec.bindings.iter().enumerate() {
         drafts.push(Draft::new(config, binding).with_context(|| format!("binding {index}"))?);
     }
+    let names: Vec<_> = drafts.iter().map(Draft::describe).collect();
+    let claims = names.iter().map(String::as_str).zip(drafts.iter().map(Draft::subjects));
+    subjects::check_claims(config.subject_strategy(), claims)?;
     Ok(drafts)
-}
-
-async fn register(
-    registry: SchemaRegistry,
-    subjects: Vec<(String, String)>,
-) -> Result<Vec<u32>, registry::Error> {
-    registry::Client::new(&registry)?.register(&subjects).await
 }

@@ -59,7 +59,9 @@ pub(super) fn transact<R: Read, W: Write>(
             }
             (Incoming::StartCommit(request), Stage::Flushed) => {
                 let start = Instant::now();
+                opened.outbox.tracker().committing();
                 let (committed, state) = opened.delivery.commit(&mut opened.outbox, &request)?;
+                opened.outbox.tracker().committed();
                 tracing::debug!(
                     documents = stored,
                     bytes = committed.bytes,
@@ -113,15 +115,21 @@ fn store(store: &Store<'_>, opened: &mut Opened, scratch: &mut Scratch) -> anyho
     let binding = bindings.get(number).ok_or_else(|| {
         anyhow!("a store names binding {}, but there {}", store.binding, bindings_there(bindings.len()))
     })?;
-    let document = Document {
+    let mut document = Document {
         key: fields(store.key),
         values: fields(store.values),
         doc: store.doc,
         delete: store.delete,
     };
+    if store.delete {
+        match binding.deletion(document) {
+            Some(deletion) => document = deletion,
+            None => return Ok(()),
+        }
+    }
     let (key, value) = outbox.buffers()?;
     match binding.plan.encode(&document, scratch, key, value) {
-        Ok(has_value) => Ok(outbox.push(number, has_value)?),
+        Ok(has_value) => Ok(outbox.push_by(number, has_value, binding.plan.partition_key(scratch))?),
         Err(error) => {
             outbox.abandon();
             let key = binding.describe_key(&document, scratch);

@@ -3,34 +3,43 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, bail};
 use tokio::runtime::Handle;
 
-use crate::config::{EndpointConfig, MessageFormat, NewTopic, Resource};
+use crate::config::{Deletions, EndpointConfig, NewTopic, Resource, SubjectStrategy};
 use crate::kafka;
 use crate::protocol::messages::response::{
     Constraint, ConstraintType, ProjectionConstraint, Validated, ValidatedBinding,
 };
 use crate::protocol::messages::{flow, request};
 use crate::registry;
-use crate::session::binding;
+use crate::session::foresee::Foreseen;
 use crate::session::topics::topics;
+use crate::session::{binding, registration, subjects};
 
 /// Answers Validate, having asked the brokers and the registry.
 pub(super) fn validate(request: &request::Validate, runtime: &Handle) -> anyhow::Result<Validated> {
     let config = EndpointConfig::parse(&request.config_json)?;
     let last = request.last_materialization.as_ref();
-    let bindings = request
-        .bindings
-        .iter()
-        .enumerate()
-        .map(|(index, binding)| {
-            validate_binding(&config, binding, last).with_context(|| format!("binding {index}"))
-        })
-        .collect::<anyhow::Result<Vec<_>>>()?;
+    let mut bindings = Vec::with_capacity(request.bindings.len());
+    let mut foreseen = Vec::new();
+    for (index, binding) in request.bindings.iter().enumerate() {
+        let (validated, schemas) =
+            validate_binding(&config, binding, last).with_context(|| format!("binding {index}"))?;
+        bindings.push(validated);
+        foreseen.extend(schemas);
+    }
+    let claims = foreseen.iter().map(|binding| (binding.name.as_str(), binding.subjects.as_slice()));
+    subjects::check_claims(config.subject_strategy(), claims)?;
+    let subjects = match &config.schema_registry {
+        Some(registry) if registry.adds_versions() => {
+            foreseen.iter().flat_map(Foreseen::certain).cloned().collect()
+        }
+        _ => Vec::new(),
+    };
     let resources = request.bindings.iter().map(|binding| &binding.resource_config_json[..]);
     let topics = topics(&config, resources)?;
-    servers_answer(config, topics, runtime)?;
+    servers_answer(config, topics, &subjects, runtime)?;
     Ok(Validated { bindings })
 }
 
@@ -46,21 +55,55 @@ fn validate_binding(
     config: &EndpointConfig,
     binding: &request::ValidateBinding,
     last: Option<&flow::MaterializationSpec>,
-) -> anyhow::Result<ValidatedBinding> {
+) -> anyhow::Result<(ValidatedBinding, Option<Foreseen>)> {
     let resource = Resource::parse(&binding.resource_config_json)?;
     config.topic(&resource)?;
+    let formats = config.formats(&resource)?;
+    config.partitioning(&resource)?;
     let collection = binding.collection.as_ref().ok_or_else(|| anyhow!("the request names no collection"))?;
-    if config.message_format == MessageFormat::Avro {
+    partition_by_key(&resource.partition_by, collection)?;
+    binding::check_key(formats, collection)?;
+    let selected = last.map_or_else(HashSet::new, |last| selected_before(last, resource.topic.as_str()));
+    let mut foreseen = None;
+    if formats.has_schema() {
         // A schema that cannot be mapped is better told now than when the task starts.
         binding::shape(collection)?;
+        if config.subject_strategy() != SubjectStrategy::TopicHash {
+            let is_likely = |projection: &flow::Projection| {
+                let recommended =
+                    constraint(projection, &selected).r#type() == ConstraintType::LocationRecommended;
+                if selected.is_empty() { recommended } else { selected.contains(projection.field.as_str()) }
+            };
+            let mut likely = Foreseen::new(config, &resource, binding, collection, is_likely)?;
+            likely.is_known = !selected.is_empty();
+            foreseen = Some(likely);
+        }
     }
-    let selected = last.map_or_else(HashSet::new, |last| selected_before(last, resource.topic.as_str()));
+    let shows_deletions = config.deletions(&resource) == Deletions::Document;
+    if shows_deletions && !collection.projections.iter().any(|projection| projection.ptr == OPERATION) {
+        bail!(
+            "deletions are published as documents, and collection {} has no field of {OPERATION} that would show them: add it to \
+             the collection's schema, or choose tombstone or ignore for deletions",
+            collection.name
+        );
+    }
     let constraints: Vec<_> = collection
         .projections
         .iter()
-        .map(|projection| (projection.field.clone(), constraint(projection, &selected)))
+        .map(|projection| {
+            let constraint = match shows_deletions && projection.ptr == OPERATION {
+                true => Constraint {
+                    r#type: ConstraintType::LocationRequired.into(),
+                    reason: "Deletions are published as documents, which this location tells from others"
+                        .to_owned(),
+                    ..Default::default()
+                },
+                false => constraint(projection, &selected),
+            };
+            (projection.field.clone(), constraint)
+        })
         .collect();
-    Ok(ValidatedBinding {
+    let validated = ValidatedBinding {
         constraints: constraints.iter().cloned().collect(),
         projection_constraints: constraints
             .into_iter()
@@ -70,7 +113,26 @@ fn validate_binding(
         delta_updates: true,
         ser_policy: Some(SER_POLICY),
         ..Default::default()
-    })
+    };
+    Ok((validated, foreseen))
+}
+
+/// Where documents say that they are deleted.
+const OPERATION: &str = "/_meta/op";
+
+/// Refuses to choose partitions by a field that is not in the key.
+fn partition_by_key(fields: &[String], collection: &flow::CollectionSpec) -> anyhow::Result<()> {
+    let of_key = || collection.projections.iter().filter(|projection| projection.is_primary_key);
+    let Some(unknown) = fields.iter().find(|field| of_key().all(|projection| projection.field != **field))
+    else {
+        return Ok(());
+    };
+    let names: Vec<_> = of_key().map(|projection| projection.field.as_str()).collect();
+    Err(anyhow!(
+        "partition_by names {unknown:?}, which is no key field of collection {}; expected some of {}",
+        collection.name,
+        names.join(", ")
+    ))
 }
 
 /// The fields that were values or documents of this topic's bindings in the last specification.
@@ -103,8 +165,14 @@ fn is_top_level(pointer: &str) -> bool {
     pointer.strip_prefix('/').is_some_and(|name| !name.is_empty() && !name.contains('/'))
 }
 
-/// Asks the brokers and, where one is configured, the registry, both at once.
-fn servers_answer(config: EndpointConfig, topics: Vec<NewTopic>, runtime: &Handle) -> anyhow::Result<()> {
+/// Asks the brokers and, where one is configured, the registry, both at once; and the registry whether it takes schemas under
+/// their subjects.
+fn servers_answer(
+    config: EndpointConfig,
+    topics: Vec<NewTopic>,
+    subjects: &[(String, registry::Schema)],
+    runtime: &Handle,
+) -> anyhow::Result<()> {
     runtime.block_on(async {
         let registry = config.schema_registry.as_ref().map(registry::Client::new).transpose()?;
         let brokers = tokio::task::spawn_blocking(move || {
@@ -113,8 +181,11 @@ fn servers_answer(config: EndpointConfig, topics: Vec<NewTopic>, runtime: &Handl
         });
         let registry = async {
             match registry {
-                Some(client) => client.check(TIME_LIMIT).await,
-                None => Ok(()),
+                Some(client) => {
+                    client.check(TIME_LIMIT).await?;
+                    registration::check(&client, subjects).await
+                }
+                None => anyhow::Ok(()),
             }
         };
         let (brokers, registry) = tokio::join!(brokers, registry);
@@ -122,7 +193,7 @@ fn servers_answer(config: EndpointConfig, topics: Vec<NewTopic>, runtime: &Handl
         match (brokers, registry) {
             (Ok(()), Ok(())) => Ok(()),
             (Err(brokers), Ok(())) => Err(brokers.into()),
-            (Ok(()), Err(registry)) => Err(registry.into()),
+            (Ok(()), Err(registry)) => Err(registry),
             (Err(brokers), Err(registry)) => Err(anyhow!("{brokers}; and {registry}")),
         }
     })

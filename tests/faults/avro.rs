@@ -19,7 +19,7 @@ impl Schemas {
     pub fn of(endpoint: &str) -> Self {
         let endpoint = endpoint.parse().expect("an address");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let client = Client::new(&SchemaRegistry { endpoint, username: None, password: None }).unwrap();
+        let client = Client::new(&SchemaRegistry::at(endpoint)).unwrap();
         Self { client, runtime, known: HashMap::new() }
     }
 
@@ -29,7 +29,7 @@ impl Schemas {
         assert_eq!(head[0], 0, "the first byte");
         let id = u32::from_be_bytes([head[1], head[2], head[3], head[4]]);
         let schema = self.known.entry(id).or_insert_with(|| {
-            Schema::parse_str(&self.runtime.block_on(self.client.schema(id)).unwrap()).unwrap()
+            Schema::parse_str(&self.runtime.block_on(self.client.schema(id)).unwrap().text).unwrap()
         });
         let reader = GenericDatumReader::builder(schema).build().unwrap();
         let value = reader.read_value(&mut rest).unwrap();

@@ -36,9 +36,15 @@ pub struct AvroPlan {
     values: Vec<String>,
     document: Option<String>,
     key_header: [u8; 5],
-    value_header: [u8; 5],
     /// The parts of the key, one per key field.
     parts: Vec<Node>,
+    record: RecordPlan,
+}
+
+/// How a binding's documents become the values of Avro messages.
+#[derive(Debug)]
+pub(super) struct RecordPlan {
+    header: [u8; 5],
     /// The value's fields in schema order.
     fields: Vec<Step>,
     /// The selected fields that the record does not have, in ascending order, each with its name as
@@ -67,6 +73,8 @@ enum Source {
     Element(usize),
     /// The root document's text.
     Document,
+    /// Nowhere: the type is a constant.
+    Nothing,
 }
 
 impl AvroPlan {
@@ -85,45 +93,13 @@ impl AvroPlan {
     ) -> Result<Self, Error> {
         let mut defaults = Defaults::default();
         let parts = compile_key(key, layout.keys.len(), &mut defaults)?;
-        let mut selected = selected_fields(layout)?;
-        let Schema::Record(record) = value else {
-            return Err(Error::AvroSchema { place: "root".to_owned(), what: "is not a record" });
-        };
-        let mut fields = Vec::with_capacity(record.fields.len());
-        for field in &record.fields {
-            let place = format!("{}.{}", record.name, field.name);
-            let Some(i) = selected.iter().position(|(name, _)| *name == field.name) else {
-                return Err(Error::AvroSchema { place, what: "is not among the selected fields" });
-            };
-            let (name, source) = selected.remove(i);
-            let node = Node::compile(&field.schema, &place, &mut defaults)?;
-            fields.push(Step { name: name.to_owned(), fragment: Vec::new(), source, node });
-        }
-        let mut extras_start = Vec::new();
-        if !selected.is_empty() {
-            write_length(selected.len(), &mut extras_start);
-        }
-        let mut extras = Vec::with_capacity(selected.len());
-        for (name, source) in selected {
-            let Some(values) = &record.extra else {
-                return Err(Error::NoExtraMap { field: name.to_owned() });
-            };
-            let mut fragment = Vec::new();
-            write_text(name, &mut fragment);
-            let node = Node::compile(values, &record.name, &mut defaults)?;
-            extras.push(Step { name: name.to_owned(), fragment, source, node });
-        }
         Ok(Self {
             keys: layout.keys.to_vec(),
             values: layout.values.to_vec(),
             document: layout.document.map(str::to_owned),
             key_header: header(key_id),
-            value_header: header(value_id),
             parts,
-            fields,
-            extras,
-            extras_start,
-            extras_end: if record.extra.is_some() { &[0] } else { &[] },
+            record: RecordPlan::compile(layout, value, value_id, &mut defaults)?,
         })
     }
 
@@ -143,7 +119,7 @@ impl AvroPlan {
     ) -> Result<bool, Error> {
         scratch.begin();
         let key_start = key.len();
-        let Scratch { arena, slots: home, nested, avro: memory } = scratch;
+        let Scratch { arena, slots: home, nested, avro: memory, .. } = scratch;
         let mut slots = recycle(std::mem::take(home));
         let outcome = self.encode_with(doc, arena, &mut slots, &mut Writer { nested, memory }, key, value);
         *home = recycle(slots);
@@ -166,14 +142,78 @@ impl AvroPlan {
         read_fields(doc.key, Selection { part: Part::Key, names: &self.keys }, arena, slots)?;
         key.extend_from_slice(&self.key_header);
         for (i, (part, slot)) in self.parts.iter().zip(&*slots).enumerate() {
-            writer.write_slot(part, slot, key).map_err(|mismatch| self.part_mismatch(i, mismatch))?;
+            writer.write_slot(part, slot, key).map_err(|mismatch| part_mismatch(&self.keys, i, mismatch))?;
         }
         if doc.delete {
             return Ok(false);
         }
         read_fields(doc.values, Selection { part: Part::Values, names: &self.values }, arena, slots)?;
-        let document = self.document_text(doc.doc)?;
-        value.put(&self.value_header);
+        let document = document_text(self.document.as_deref(), doc.doc)?;
+        self.record.write(slots, document, writer, value)?;
+        Ok(true)
+    }
+}
+
+impl RecordPlan {
+    /// Compiles the plan of a value whose schema is registered under `id`.
+    pub(super) fn new(layout: &Layout<'_>, schema: &Schema, id: u32) -> Result<Self, Error> {
+        Self::compile(layout, schema, id, &mut Defaults::default())
+    }
+
+    fn compile(layout: &Layout<'_>, value: &Schema, id: u32, defaults: &mut Defaults) -> Result<Self, Error> {
+        let mut selected = selected_fields(layout)?;
+        let Schema::Record(record) = value else {
+            return Err(Error::AvroSchema { place: "root".to_owned(), what: "is not a record" });
+        };
+        let mut fields = Vec::with_capacity(record.fields.len());
+        for field in &record.fields {
+            let place = format!("{}.{}", record.name, field.name);
+            if let Schema::Constant(_) = field.schema {
+                let node = Node::compile(&field.schema, &place, defaults)?;
+                let name = field.name.clone();
+                fields.push(Step { name, fragment: Vec::new(), source: Source::Nothing, node });
+                continue;
+            }
+            let Some(i) = selected.iter().position(|(name, _)| *name == field.name) else {
+                return Err(Error::AvroSchema { place, what: "is not among the selected fields" });
+            };
+            let (name, source) = selected.remove(i);
+            let node = Node::compile(&field.schema, &place, defaults)?;
+            fields.push(Step { name: name.to_owned(), fragment: Vec::new(), source, node });
+        }
+        let mut extras_start = Vec::new();
+        if !selected.is_empty() {
+            write_length(selected.len(), &mut extras_start);
+        }
+        let mut extras = Vec::with_capacity(selected.len());
+        for (name, source) in selected {
+            let Some(values) = &record.extra else {
+                return Err(Error::NoExtraMap { field: name.to_owned() });
+            };
+            let mut fragment = Vec::new();
+            write_text(name, &mut fragment);
+            let node = Node::compile(values, &record.name, defaults)?;
+            extras.push(Step { name: name.to_owned(), fragment, source, node });
+        }
+        Ok(Self {
+            header: header(id),
+            fields,
+            extras,
+            extras_start,
+            extras_end: if record.extra.is_some() { &[0] } else { &[] },
+        })
+    }
+
+    /// Writes a value of these elements, keys before values, and of this root document.
+    #[inline]
+    pub(super) fn write(
+        &self,
+        slots: &[Slot<'_>],
+        document: &str,
+        writer: &mut Writer<'_>,
+        value: &mut Buffer,
+    ) -> Result<(), Error> {
+        value.put(&self.header);
         let mut write = |step: &Step, value: &mut Buffer| {
             match step.source {
                 // The elements were counted when they were read, and the plan has as many.
@@ -183,6 +223,7 @@ impl AvroPlan {
                     value,
                 ),
                 Source::Document => write_scalar(&step.node, Element::String(document), value),
+                Source::Nothing => write_scalar(&step.node, Element::Null, value),
             }
             .map_err(|mismatch| mismatch.within(&step.name).into_error(&step.name))
         };
@@ -195,27 +236,66 @@ impl AvroPlan {
             write(step, value)?;
         }
         value.put(self.extras_end);
-        Ok(true)
+        Ok(())
+    }
+}
+
+/// A key, or the part of one that chooses the partition.
+#[derive(Debug)]
+pub(super) struct KeyPlan {
+    header: [u8; 5],
+    /// The number of each part's key field, and its type.
+    parts: Vec<(usize, Node)>,
+}
+
+impl KeyPlan {
+    /// Compiles the plan of a key whose schema is registered under `id`, of all parts or only those that `selected`
+    /// says yes to.
+    pub(super) fn new(
+        layout: &Layout<'_>,
+        schema: &Schema,
+        id: u32,
+        selected: impl Fn(usize) -> bool,
+    ) -> Result<Self, Error> {
+        let parts = compile_key(schema, layout.keys.len(), &mut Defaults::default())?;
+        let parts = parts.into_iter().enumerate().filter(|(index, _)| selected(*index)).collect();
+        Ok(Self { header: header(id), parts })
     }
 
-    /// The root document's text; empty where none is selected.
-    fn document_text<'a>(&self, doc: &'a [u8]) -> Result<&'a str, Error> {
-        match (&self.document, doc) {
-            (None, []) => Ok(""),
-            (None, _) => Err(Error::DocumentNotSelected { len: doc.len() }),
-            (Some(field), []) => Err(Error::DocumentMissing { field: field.clone() }),
-            (Some(field), _) => simdutf8::basic::from_utf8(doc).map_err(|_| {
-                let offset = std::str::from_utf8(doc).map_or_else(|error| error.valid_up_to(), str::len);
-                Error::DocumentNotUtf8 { field: field.clone(), offset }
-            }),
+    /// Appends the key of these elements; `names` are those of the key fields.
+    pub(super) fn write(
+        &self,
+        names: &[String],
+        slots: &[Slot<'_>],
+        writer: &mut Writer<'_>,
+        key: &mut Vec<u8>,
+    ) -> Result<(), Error> {
+        key.extend_from_slice(&self.header);
+        for (index, part) in &self.parts {
+            let slot = slots.get(*index).unwrap_or(&Slot::Element(Element::Null));
+            writer.write_slot(part, slot, key).map_err(|mismatch| part_mismatch(names, *index, mismatch))?;
         }
+        Ok(())
     }
+}
 
-    #[cold]
-    fn part_mismatch(&self, i: usize, mismatch: Box<Mismatch>) -> Error {
-        let field = self.keys.get(i).map_or("", String::as_str);
-        mismatch.within(&format!("p{}", i + 1)).into_error(field)
+/// The root document's text, for the field that it is selected as; empty where it is not.
+pub(super) fn document_text<'a>(field: Option<&str>, doc: &'a [u8]) -> Result<&'a str, Error> {
+    match (field, doc) {
+        (None, []) => Ok(""),
+        (None, _) => Err(Error::DocumentNotSelected { len: doc.len() }),
+        (Some(field), []) => Err(Error::DocumentMissing { field: field.to_owned() }),
+        (Some(field), _) => simdutf8::basic::from_utf8(doc).map_err(|_| {
+            let offset = std::str::from_utf8(doc).map_or_else(|error| error.valid_up_to(), str::len);
+            Error::DocumentNotUtf8 { field: field.to_owned(), offset }
+        }),
     }
+}
+
+#[cold]
+fn part_mismatch(names: &[String], i: usize, mismatch: Box<Mismatch>) -> Error {
+    let field = names.get(i).map_or("", String::as_str);
+    mismatch.within(&format!("p{}", i + 1)).into_error(field)
 }
 
 /// Memory of walks along Avro types, used again for each.
@@ -240,9 +320,9 @@ impl Memory {
 const KEPT: usize = 1 << 18;
 
 /// Writes elements that may hold JSON, with the memory that this needs.
-struct Writer<'s> {
-    nested: &'s mut Nested,
-    memory: &'s mut Memory,
+pub(super) struct Writer<'s> {
+    pub(super) nested: &'s mut Nested,
+    pub(super) memory: &'s mut Memory,
 }
 
 impl Writer<'_> {
@@ -347,11 +427,13 @@ fn selected_fields<'a>(layout: &Layout<'a>) -> Result<Vec<(&'a str, Source)>, Er
 }
 
 /// What precedes a message in Confluent's wire format.
-fn header(id: u32) -> [u8; 5] {
+pub(super) fn header(id: u32) -> [u8; 5] {
     let [a, b, c, d] = id.to_be_bytes();
     [0, a, b, c, d]
 }
 
+#[cfg(test)]
+mod adopted;
 #[cfg(test)]
 mod oracle;
 #[cfg(test)]

@@ -31,6 +31,8 @@ pub(super) enum Kind {
     Array(Box<Node>),
     Map(Box<Node>),
     Record(Box<Record>),
+    /// These bytes, whatever the value.
+    Constant(Vec<u8>),
 }
 
 /// A record inside a document.
@@ -55,6 +57,13 @@ pub(super) struct Field {
     pub node: Node,
     /// What is written where the property is absent: the default, or null. `None` if neither fits.
     pub absent: Option<Vec<u8>>,
+}
+
+impl Field {
+    /// Whether it has nothing to do with the member of its name, if there is one.
+    fn is_constant(&self) -> bool {
+        matches!(self.node.kind, Kind::Constant(_))
+    }
 }
 
 /// How deep types may be nested in a schema, unions not counted. Documents end at 127 levels, so
@@ -90,6 +99,7 @@ impl Node {
             Schema::Array(items) => Kind::Array(Box::new(Self::compile_at(items, place, deeper, defaults)?)),
             Schema::Map(values) => Kind::Map(Box::new(Self::compile_at(values, place, deeper, defaults)?)),
             Schema::Record(record) => Kind::Record(Box::new(Record::compile(record, deeper, defaults)?)),
+            Schema::Constant(bytes) => Kind::Constant(bytes.clone()),
             Schema::Nullable(inner) if matches!(**inner, Schema::Nullable(_)) => {
                 return Err(malformed("has a union directly inside a union"));
             }
@@ -108,6 +118,12 @@ impl Record {
         for field in &record.fields {
             let place = format!("{}.{}", record.name, field.name);
             let node = Node::compile_at(&field.schema, &place, depth, defaults)?;
+            if let Kind::Constant(bytes) = &node.kind {
+                // No text of UTF-8 has this byte, so the member always counts as absent.
+                let (fragment, absent) = (vec![0xff], Some(bytes.clone()));
+                fields.push(Field { name: field.name.clone(), fragment, node, absent });
+                continue;
+            }
             let absent = field
                 .default
                 .as_ref()
@@ -119,7 +135,8 @@ impl Record {
             fields.push(Field { name: field.name.clone(), fragment, node, absent });
         }
         let name = |i: &usize| fields.get(*i).map(|field| &field.name);
-        let mut by_name: Vec<usize> = (0..fields.len()).collect();
+        let is_constant = |i: &usize| fields.get(*i).is_some_and(Field::is_constant);
+        let mut by_name: Vec<usize> = (0..fields.len()).filter(|i| !is_constant(i)).collect();
         by_name.sort_by(|a, b| name(a).cmp(&name(b)));
         if by_name.is_sorted_by(|a, b| name(a) < name(b)) {
             let extra = match &record.extra {
@@ -135,7 +152,7 @@ impl Record {
     #[inline]
     pub fn find(&self, name: &str, guess: usize) -> Option<usize> {
         match self.fields.get(guess) {
-            Some(field) if field.name == name => Some(guess),
+            Some(field) if field.name == name && !field.is_constant() => Some(guess),
             _ => self.search(name),
         }
     }
@@ -165,6 +182,7 @@ impl fmt::Display for Node {
             Kind::RawJson => f.write_str(r#""RawJSON""#),
             Kind::Array(items) => write!(f, r#"{{"type":"array","items":{items}}}"#),
             Kind::Map(values) => write!(f, r#"{{"type":"map","values":{values}}}"#),
+            Kind::Constant(_) => f.write_str(r#""null""#),
             Kind::Record(record) => write!(f, r#"{{"type":"record","name":"{}"}}"#, record.name),
         }?;
         if self.nullable { f.write_str(r#","null"]"#) } else { Ok(()) }

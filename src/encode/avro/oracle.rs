@@ -193,6 +193,7 @@ fn registered(schema: &Schema, duration_known: &mut bool) -> String {
             format!(r#"{{"type":"map","values":{}}}"#, registered(values, duration_known))
         }
         Schema::Nullable(inner) => format!(r#"[{},"null"]"#, registered(inner, duration_known)),
+        Schema::Constant(_) => unreachable!("nothing that is registered"),
         Schema::Record(Record { name, fields, extra }) => {
             let mut types: Vec<String> = fields
                 .iter()

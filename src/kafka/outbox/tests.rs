@@ -2,6 +2,7 @@ use std::time::Instant;
 
 use super::*;
 use crate::kafka::mock::Cluster;
+use crate::kafka::watch::{Line, Pace};
 use crate::kafka::{Consumer, Start};
 
 fn open(partitions: i32, adjust: impl Fn(&mut ClientConfig)) -> (Cluster, EndpointConfig, Outbox) {
@@ -10,7 +11,11 @@ fn open(partitions: i32, adjust: impl Fn(&mut ClientConfig)) -> (Cluster, Endpoi
     let brokers = cluster.bootstrap_servers();
     let json = format!(r#"{{"bootstrap_servers":"{brokers}","message_format":"JSON"}}"#);
     let config = EndpointConfig::parse(json.as_bytes()).unwrap();
-    let topics = vec![Topic { name: "t".into(), owner: "binding 0, collection c".into() }];
+    let topics = vec![Topic {
+        name: "t".into(),
+        owner: "binding 0, collection c".into(),
+        partitioning: Partitioning::default(),
+    }];
     let outbox = Outbox::open_with(&config, topics, None, Box::new(|_| {}), adjust).unwrap();
     (cluster, config, outbox)
 }
@@ -93,4 +98,70 @@ fn messages_do_not_linger_while_others_wait_for_room() {
     }
     outbox.commit().unwrap();
     assert!(start.elapsed() < Duration::from_secs(20), "took {:?}", start.elapsed());
+}
+
+#[test]
+fn the_log_tells_of_commits_and_of_brokers_that_are_silent_while_the_session_is_blocked() {
+    let (cluster, _, mut outbox) = open(2, |settings| {
+        settings.set("statistics.interval.ms", "20");
+    });
+    let ledger = Arc::clone(outbox.tracker());
+    let wait_for = |found: &dyn Fn(&Line) -> bool| {
+        let start = Instant::now();
+        loop {
+            if let Some(line) = ledger.lock().watch.lines().iter().rev().find(|line| found(line)) {
+                return line.clone();
+            }
+            assert!(start.elapsed() < Duration::from_secs(20), "no such line");
+            thread::sleep(Duration::from_millis(5));
+        }
+    };
+    let commit = |outbox: &mut Outbox, documents: u64| {
+        for _ in 0..documents {
+            send(outbox, "key", b"value").unwrap();
+        }
+        ledger.committing();
+        outbox.commit().unwrap();
+        ledger.committed();
+    };
+    commit(&mut outbox, 5);
+    assert_eq!(wait_for(&|_| true).told(), ("committed", 5, 5, 1));
+    // Two that come too soon are left for the delivery thread, which tells them together.
+    commit(&mut outbox, 2);
+    commit(&mut outbox, 3);
+    assert_eq!(ledger.lock().watch.lines().len(), 1);
+    let soon = Duration::from_millis(50);
+    ledger.lock().watch.set_pace(Pace { commits: soon, lines: soon, stuck: soon });
+    assert_eq!(wait_for(&|line| line.told().1 == 10).told(), ("committed", 10, 10, 2));
+    // What the client tells is of its latest 20 ms: some commits have a round trip in it.
+    let (start, mut stored) = (Instant::now(), 10);
+    while !ledger.lock().watch.lines().iter().any(Line::has_round_trip) {
+        assert!(start.elapsed() < Duration::from_secs(20), "no line has statistics of the client");
+        commit(&mut outbox, 1);
+        stored += 1;
+    }
+
+    for broker in 0..2 {
+        cluster.broker_down(broker).unwrap();
+    }
+    send(&mut outbox, "key", b"value").unwrap();
+    thread::scope(|scope| {
+        let committing = scope.spawn(|| {
+            ledger.committing();
+            outbox.commit().unwrap();
+            ledger.committed();
+        });
+        let line = wait_for(&|line| line.fails_in().is_some() && line.told().3 == 0);
+        assert_eq!(
+            line.told(),
+            ("waiting for the brokers, which acknowledge nothing", stored + 1, stored, 0)
+        );
+        assert!(line.fails_in().unwrap() < ledger.stall_timeout());
+        for broker in 0..2 {
+            cluster.broker_up(broker).unwrap();
+        }
+        committing.join().unwrap();
+    });
+    let line = wait_for(&|line| line.told().0 == "committed" && line.told().1 == stored + 1);
+    assert_eq!(line.told().2, stored + 1);
 }

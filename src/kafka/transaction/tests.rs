@@ -1,6 +1,7 @@
 //! Transactions against librdkafka's mock brokers, and the texts of their errors.
 
 use super::*;
+use crate::config::Partitioning;
 use crate::kafka::mock::{Cluster, Fault, Request};
 use crate::kafka::{Committed, Outbox, ProgressReader, Topic};
 
@@ -19,7 +20,11 @@ fn cluster(more: &str) -> (Cluster, EndpointConfig) {
 }
 
 fn topics() -> Vec<Topic> {
-    vec![Topic { name: "t".into(), owner: "binding 0, collection c".into() }]
+    vec![Topic {
+        name: "t".into(),
+        owner: "binding 0, collection c".into(),
+        partitioning: Partitioning::default(),
+    }]
 }
 
 fn try_open(config: &EndpointConfig) -> Result<Outbox, Error> {

@@ -86,6 +86,8 @@ pub(super) struct Batch {
     /// They, as the connector reads them.
     pub(super) frames: Vec<u8>,
     pub(super) stores: u64,
+    /// The bindings of those that are deletions.
+    pub(super) deletions: Vec<u32>,
 }
 
 impl Generator {
@@ -150,19 +152,23 @@ impl Generator {
         let mut requests = RequestWriter::new(Vec::new(), self.order.codec);
         let request_error = |source| Error::Request { doing: "making Stores".to_owned(), source };
         let mut stores = 0;
+        let mut deletions = Vec::new();
         for number in from..end {
             let (collection, document) = self.document(schemas, number)?;
             for binding in &collection.bindings {
                 let extractor = usize::try_from(*binding).ok().and_then(|index| self.extractors.get(index));
                 let Some(extractor) = extractor else { continue };
                 let store = extractor.store_for(*binding, &document, self.order.codec);
+                if store.delete {
+                    deletions.push(*binding);
+                }
                 requests
                     .push(&connector::store_request(store, self.order.codec).into())
                     .map_err(request_error)?;
                 stores += 1;
             }
         }
-        Ok(Batch { frames: requests.into_inner().map_err(request_error)?, stores })
+        Ok(Batch { frames: requests.into_inner().map_err(request_error)?, stores, deletions })
     }
 
     /// The document of a number, and its collection. Collections take turns.

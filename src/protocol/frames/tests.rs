@@ -92,6 +92,7 @@ fn the_end_at_every_byte() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "long input: minutes in Miri")]
 fn the_first_bytes_choose_the_codec() {
     // A message of 123 bytes (and 256 more, ...) has `{` as the first byte of its length.
     for length in [123, 123 + 0x2000, 123 + 0x7d00, 123 + 0xd00 + 0xa_0000] {
@@ -136,6 +137,7 @@ fn a_frame_above_the_limit_is_refused_by_its_length() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "long input: minutes in Miri")]
 fn a_claim_sets_no_memory_aside() {
     for claimed in [60 << 20, u32::try_from(MAX_FRAME).unwrap()] {
         let stream = [&claimed.to_le_bytes()[..], &[0; 1000]].concat();
@@ -152,6 +154,7 @@ fn a_claim_sets_no_memory_aside() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "long input: minutes in Miri")]
 fn a_frame_of_the_limit_passes_and_its_memory_is_given_back() {
     let mut stream = [proto(b"small"), proto(&vec![7; MAX_FRAME])].concat();
     for _ in 0..100 {
@@ -170,6 +173,7 @@ fn a_frame_of_the_limit_passes_and_its_memory_is_given_back() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "long input: minutes in Miri")]
 fn a_buffer_of_some_megabytes_is_kept() {
     let stream = proto(&vec![7; 3 << 20]).repeat(3);
     let mut frames = Frames::new(&stream[..], None);
@@ -181,6 +185,7 @@ fn a_buffer_of_some_megabytes_is_kept() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "long input: minutes in Miri")]
 fn a_line_of_the_limit_passes_and_a_longer_one_does_not() {
     let lines = |length: usize| {
         let long = io::repeat(b'1').take(u64_from(length));
@@ -202,6 +207,7 @@ fn a_line_of_the_limit_passes_and_a_longer_one_does_not() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "long input: minutes in Miri")]
 fn blank_input_does_not_pile_up() {
     let stream = [&b"{\"a\":1}\n"[..], &vec![b' '; 1 << 20], &vec![b'\n'; 1 << 20], b"{\"b\":2}\n"].concat();
     let mut frames = Frames::new(&stream[..], None);

@@ -59,6 +59,7 @@ fn packed_tuples_win() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "long input: minutes in Miri")]
 fn scratch_is_used_again_and_shrinks() {
     let mut scratch = Scratch::default();
     let long = store(&format!("\"keyPacked\":\"{}\"", "AAAA".repeat(1 << 20)));
@@ -92,6 +93,7 @@ fn what_is_wrong_with_a_store() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "long input: minutes in Miri")]
 fn what_is_wrong_with_a_line() {
     let expected = "spec, validate, apply, open, load, flush, store, startCommit, acknowledge";
     let empty = |found: &str| format!("a request without a message: {found}; expected one of {expected}");
@@ -139,6 +141,7 @@ fn a_line_that_is_not_utf_8() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "long input: minutes in Miri")]
 fn deep_documents_do_not_exhaust_the_stack() {
     let deep = ["[".repeat(10_000), "]".repeat(10_000)].concat();
     let objects = [r#"{"a":"#.repeat(10_000), "1".into(), "}".repeat(10_000)].concat();

@@ -232,7 +232,7 @@ fn same(ours: &Store<'_>, theirs: &request::Store) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
+    #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 4 } else { 512 }))]
 
     #[test]
     fn stores_are_what_prost_says(

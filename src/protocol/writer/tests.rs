@@ -161,6 +161,7 @@ fn both_sides_understand_each_other() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "long input: minutes in Miri")]
 fn what_cannot_be_written_says_why_and_writes_nothing() {
     let mut output = Vec::new();
     let mut responses = ResponseWriter::new(&mut output, Codec::Json);

@@ -2,6 +2,43 @@
 
 use apache_avro::Schema;
 use apache_avro::schema_compatibility::SchemaCompatibility;
+use serde_json::Value;
+
+use crate::registry::SchemaType;
+
+/// A schema that was read.
+#[derive(Debug)]
+pub(super) enum Language {
+    Avro(Schema),
+    Json(Value),
+}
+
+impl Language {
+    pub(super) fn schema_type(&self) -> SchemaType {
+        match self {
+            Self::Avro(_) => SchemaType::Avro,
+            Self::Json(_) => SchemaType::Json,
+        }
+    }
+
+    /// Whether this schema accepts all that `written` describes; of JSON schemas only an equal one is known to.
+    fn reads(&self, written: &Self) -> Result<(), String> {
+        match (self, written) {
+            (Self::Avro(new), Self::Avro(old)) => {
+                SchemaCompatibility::can_read(old, new).map(drop).map_err(|error| error.to_string())
+            }
+            (Self::Json(new), Self::Json(old)) if new == old => Ok(()),
+            (Self::Json(_), Self::Json(_)) => {
+                Err("this registry cannot compare JSON schemas that differ".to_owned())
+            }
+            _ => Err(format!(
+                "one is of the type {}, the other {}",
+                self.schema_type().as_str(),
+                written.schema_type().as_str()
+            )),
+        }
+    }
+}
 
 /// What a new version of a subject must be compatible with, and in which direction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -54,7 +91,7 @@ impl Level {
     }
 
     /// Whether a schema may follow the earlier ones, the latest of which stands last; or why not.
-    pub(super) fn permits(self, new: &Schema, earlier: &[&Schema]) -> Result<(), String> {
+    pub(super) fn permits(self, new: &Language, earlier: &[&Language]) -> Result<(), String> {
         let (backward, forward, transitive) = match self {
             Self::Backward => (true, false, false),
             Self::BackwardTransitive => (true, false, true),
@@ -67,12 +104,12 @@ impl Level {
         let counted = if transitive { earlier.len() } else { 1 };
         for old in earlier.iter().rev().take(counted) {
             if backward {
-                SchemaCompatibility::can_read(old, new).map_err(|error| {
+                new.reads(old).map_err(|error| {
                     format!("the new schema cannot read what the earlier one wrote: {error}")
                 })?;
             }
             if forward {
-                SchemaCompatibility::can_read(new, old).map_err(|error| {
+                old.reads(new).map_err(|error| {
                     format!("the earlier schema cannot read what the new one writes: {error}")
                 })?;
             }
@@ -85,8 +122,9 @@ impl Level {
 mod tests {
     use super::*;
 
-    fn record(fields: &str) -> Schema {
-        Schema::parse_str(&format!(r#"{{"type":"record","name":"r","fields":[{fields}]}}"#)).unwrap()
+    fn record(fields: &str) -> Language {
+        let text = format!(r#"{{"type":"record","name":"r","fields":[{fields}]}}"#);
+        Language::Avro(Schema::parse_str(&text).unwrap())
     }
 
     #[test]
@@ -110,7 +148,7 @@ mod tests {
             Backward as B, BackwardTransitive as BT, Forward as F, ForwardTransitive as FT, Full as U,
             FullTransitive as UT, None as N,
         };
-        let cases: [(&Schema, &[&Schema], &[Level]); 7] = [
+        let cases: [(&Language, &[&Language], &[Level]); 7] = [
             (&a, &[], &[B, BT, F, FT, U, UT, N]),
             (&ab, &[&a], &[F, FT, N]),
             (&a, &[&ab], &[B, BT, N]),

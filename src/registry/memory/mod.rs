@@ -5,17 +5,19 @@
 //! use it to see what a client does: it records what was asked, and [`Registry::inject`] makes it fail.
 //!
 //! It knows subjects and versions, soft and permanent deletes, compatibility levels (checked by
-//! apache-avro), modes and basic authentication, and refuses with the statuses and error codes of
-//! Confluent's registry. It knows Avro alone, and no schema references. Schemas with the same text,
-//! white space and order of members aside, have the same number under every subject.
+//! apache-avro), modes, basic and bearer authentication, and refuses with the statuses and error codes of
+//! Confluent's registry. It knows Avro and JSON schemas (of which it takes only equal ones for compatible), and no
+//! schema references. Schemas with the same text, white space and order of members aside, have the same number under
+//! every subject.
 //!
 //! ```
-//! # use materialize_kafka::registry::{Client, memory::{Options, Registry}};
+//! # use materialize_kafka::registry::{Client, Schema, memory::{Options, Registry}};
 //! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
 //! let registry = Registry::start(Options::default()).await?;
 //! let client = Client::new(&registry.config())?;
-//! let ids = client.register(&[("orders-value".to_owned(), r#""string""#.to_owned())]).await?;
-//! assert_eq!(client.schema(ids[0]).await?, r#""string""#);
+//! let schema = Schema::avro(r#""string""#);
+//! let ids = client.register(&[("orders-value".to_owned(), schema.clone())]).await?;
+//! assert_eq!(client.schema(ids[0]).await?, schema);
 //! # Ok::<_, Box<dyn std::error::Error>>(()) }).unwrap();
 //! ```
 
@@ -55,6 +57,8 @@ pub use self::compatibility::Level;
 pub struct Options {
     /// User name and password that each request must carry; `None` lets everybody in.
     pub login: Option<(String, Secret)>,
+    /// Token that each request must carry in place of a login.
+    pub token: Option<Secret>,
     /// The global compatibility level at the start; by default BACKWARD.
     pub compatibility: Level,
     /// A path that stands before all others, such as `/apis/ccompat/v7`; by default none.
@@ -83,6 +87,7 @@ impl Registry {
         let shared = Arc::new(Shared {
             base_path: url.path().trim_end_matches('/').to_owned(),
             login: options.login,
+            token: options.token,
             state: Mutex::new(State { store: Store::new(options.compatibility), ..State::default() }),
         });
         let server = tokio::spawn(listen(listener, Arc::clone(&shared))).abort_handle();
@@ -99,7 +104,8 @@ impl Registry {
     #[must_use]
     pub fn config(&self) -> SchemaRegistry {
         let (username, password) = self.shared.login.clone().unzip();
-        SchemaRegistry { endpoint: self.url.clone(), username, password }
+        let bearer_token = self.shared.token.clone();
+        SchemaRegistry { username, password, bearer_token, ..SchemaRegistry::at(self.url.clone()) }
     }
 
     /// Lets one request fail; requests meet the injected faults in their order.
@@ -175,6 +181,7 @@ struct Shared {
     /// Without a slash at its end.
     base_path: String,
     login: Option<(String, Secret)>,
+    token: Option<Secret>,
     state: Mutex<State>,
 }
 
@@ -206,15 +213,20 @@ impl Shared {
     }
 
     fn admits(&self, headers: &HeaderMap) -> Result<(), Answer> {
-        let Some((username, password)) = &self.login else { return Ok(()) };
+        let (scheme, expected) = match (&self.token, &self.login) {
+            (Some(token), _) => ("bearer", token.expose().to_owned()),
+            (None, Some((username, password))) => {
+                ("basic", BASE64.encode(format!("{username}:{}", password.expose())))
+            }
+            (None, None) => return Ok(()),
+        };
         let Some(sent) = headers.get(AUTHORIZATION) else {
             let body = json!({"error_code": 0, "message": "User is not authenticated."});
             return Err(Answer::Json(StatusCode::UNAUTHORIZED, body));
         };
-        let login = BASE64.encode(format!("{username}:{}", password.expose()));
         let sent = sent.to_str().ok().and_then(|text| text.split_once(' '));
         match sent {
-            Some((scheme, token)) if scheme.eq_ignore_ascii_case("basic") && token.trim() == login => Ok(()),
+            Some((sent, token)) if sent.eq_ignore_ascii_case(scheme) && token.trim() == expected => Ok(()),
             _ => Err(Answer::Empty(StatusCode::UNAUTHORIZED)),
         }
     }

@@ -8,7 +8,7 @@ use url::form_urlencoded;
 
 use super::State;
 use super::compatibility::Level;
-use super::store::{Given, Mode, Refusal, Store, Which};
+use super::store::{Given, Mode, Refusal, Store, Which, name_type};
 
 /// An answer without its headers.
 #[derive(Clone, Debug, PartialEq)]
@@ -79,9 +79,14 @@ impl Route<'_> {
             (&Method::DELETE, ["subjects", subject, "versions", version], _) => {
                 json!(store.delete_version(subject, which(version)?, self.flag("permanent"))?)
             }
-            (&Method::GET, ["schemas", "types"], _) => json!(["AVRO"]),
-            (&Method::GET, ["schemas", "ids", id], _) => json!({"schema": store.schema(number(id)?)?}),
-            (&Method::GET, ["schemas", "ids", id, "schema"], _) => raw(store.schema(number(id)?)?),
+            (&Method::GET, ["schemas", "types"], _) => json!(["JSON", "AVRO"]),
+            (&Method::GET, ["schemas", "ids", id], _) => {
+                let (text, schema_type) = store.schema(number(id)?)?;
+                let mut answer = json!({"schema": text});
+                name_type(&mut answer, schema_type);
+                answer
+            }
+            (&Method::GET, ["schemas", "ids", id, "schema"], _) => raw(store.schema(number(id)?)?.0),
             (&Method::GET, ["schemas", "ids", id, "versions"], _) => store
                 .users(number(id)?)?
                 .into_iter()

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 use apache_avro::Schema;
 use serde_json::{Value, json};
 
-use super::compatibility::Level;
+use super::compatibility::{Language, Level};
+use crate::registry::SchemaType;
 
 /// Why a request is refused: the HTTP status, the registry's code, and a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,21 +57,21 @@ impl Mode {
 /// A schema that was given to the registry and is valid.
 pub(super) struct Given {
     text: String,
-    /// The text without white space and with members sorted: what makes two schemas the same.
-    normal: String,
-    schema: Schema,
+    /// The text without white space and with members sorted: what makes two schemas of a type the same.
+    normal: (SchemaType, String),
+    schema: Language,
 }
 
 impl Given {
     /// Reads the body of a registration, a look-up or a check.
     pub(super) fn read(body: &Value) -> Result<Self, Refusal> {
         let kind = body.get("schemaType").and_then(Value::as_str).unwrap_or("AVRO");
-        if kind != "AVRO" {
+        let Some(schema_type) = SchemaType::named(kind) else {
             return Err(Refusal::invalid(
                 42201,
-                format!("Invalid schema type {kind}: this registry knows AVRO only"),
+                format!("Invalid schema type {kind}: this registry knows AVRO and JSON only"),
             ));
-        }
+        };
         if body.get("references").and_then(Value::as_array).is_some_and(|list| !list.is_empty()) {
             return Err(Refusal::invalid(
                 42201,
@@ -84,8 +85,12 @@ impl Given {
         let invalid =
             |error: &dyn std::fmt::Display| Refusal::invalid(42201, format!("Invalid schema: {error}"));
         let value: Value = serde_json::from_str(text).map_err(|error| invalid(&error))?;
-        let schema = Schema::parse(&value).map_err(|error| invalid(&error))?;
-        Ok(Self { text: text.to_owned(), normal: value.to_string(), schema })
+        let schema = match schema_type {
+            SchemaType::Avro => Language::Avro(Schema::parse(&value).map_err(|error| invalid(&error))?),
+            SchemaType::Json if value.is_object() || value.is_boolean() => Language::Json(value.clone()),
+            SchemaType::Json => return Err(invalid(&"a JSON schema is an object or a boolean")),
+        };
+        Ok(Self { text: text.to_owned(), normal: (schema_type, value.to_string()), schema })
     }
 }
 
@@ -100,7 +105,7 @@ pub(super) enum Which {
 pub(super) struct Store {
     /// The schema with number n stands at n - 1.
     schemas: Vec<Stored>,
-    ids: HashMap<String, u32>,
+    ids: HashMap<(SchemaType, String), u32>,
     /// Versions, the oldest first; a subject without any is not in the map.
     subjects: BTreeMap<String, Vec<Version>>,
     level: Level,
@@ -114,7 +119,7 @@ pub(super) struct Store {
 #[derive(Debug)]
 struct Stored {
     text: String,
-    schema: Schema,
+    schema: Language,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -164,7 +169,7 @@ impl Store {
         if self.mode_of(subject) == Mode::ReadOnly {
             return Err(Refusal::invalid(42205, format!("Subject {subject} is in read-only mode")));
         }
-        let earlier: Vec<&Schema> = current.iter().filter_map(|version| self.parsed(version.id)).collect();
+        let earlier: Vec<&Language> = current.iter().filter_map(|version| self.parsed(version.id)).collect();
         self.level_of(subject).permits(&given.schema, &earlier).map_err(|reason| Refusal {
             status: 409,
             code: 409,
@@ -203,9 +208,12 @@ impl Store {
         Ok(self.described(subject, pick(&versions, which)?))
     }
 
-    pub(super) fn schema(&self, id: u32) -> Result<&str, Refusal> {
+    /// A schema's text and type.
+    pub(super) fn schema(&self, id: u32) -> Result<(&str, SchemaType), Refusal> {
         match self.stored(id) {
-            Some(stored) if self.uses(id, true).next().is_some() => Ok(&stored.text),
+            Some(stored) if self.uses(id, true).next().is_some() => {
+                Ok((&stored.text, stored.schema.schema_type()))
+            }
             _ => Err(Refusal::missing(40403, format!("Schema {id} not found"))),
         }
     }
@@ -299,7 +307,7 @@ impl Store {
             None => self.current(subject),
             Some(which) => vec![pick(&self.existing(subject)?, which)?],
         };
-        let earlier: Vec<&Schema> = versions.iter().filter_map(|version| self.parsed(version.id)).collect();
+        let earlier: Vec<&Language> = versions.iter().filter_map(|version| self.parsed(version.id)).collect();
         Ok(self.level_of(subject).permits(&given.schema, &earlier))
     }
 
@@ -370,7 +378,7 @@ impl Store {
         self.schemas.get(usize::try_from(id).ok()?.checked_sub(1)?)
     }
 
-    fn parsed(&self, id: u32) -> Option<&Schema> {
+    fn parsed(&self, id: u32) -> Option<&Language> {
         self.stored(id).map(|stored| &stored.schema)
     }
 
@@ -394,8 +402,18 @@ impl Store {
     }
 
     fn described(&self, subject: &str, version: Version) -> Value {
-        let text = self.stored(version.id).map_or("", |stored| stored.text.as_str());
-        json!({"subject": subject, "version": version.number, "id": version.id, "schema": text})
+        let Some(Stored { text, schema }) = self.stored(version.id) else { return Value::Null };
+        let mut answer =
+            json!({"subject": subject, "version": version.number, "id": version.id, "schema": text});
+        name_type(&mut answer, schema.schema_type());
+        answer
+    }
+}
+
+/// Says an answer's type, which is Avro where it is not said.
+pub(super) fn name_type(answer: &mut Value, schema_type: SchemaType) {
+    if schema_type != SchemaType::Avro {
+        answer["schemaType"] = schema_type.as_str().into();
     }
 }
 
@@ -457,7 +475,7 @@ mod tests {
         let mut store = Store::default();
         let id = store.register("a", given(r#"{"type":"fixed","name":"f","size":4}"#)).unwrap();
         assert_eq!(store.register("b", given(r#"{ "size": 4, "name": "f", "type": "fixed" }"#)).unwrap(), id);
-        assert_eq!(store.schema(id).unwrap(), r#"{"type":"fixed","name":"f","size":4}"#);
+        assert_eq!(store.schema(id).unwrap().0, r#"{"type":"fixed","name":"f","size":4}"#);
         assert_ne!(
             store.register("b", given(r#"{"type":"fixed","name":"f","size":4,"doc":"d"}"#)).unwrap(),
             id

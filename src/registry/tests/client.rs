@@ -36,6 +36,31 @@ fn each_distinct_schema_is_sent_once_and_numbers_come_in_order() {
     });
 }
 
+#[test]
+fn json_schemas_go_by_their_type() {
+    run(async {
+        let registry = registry().await;
+        let client = client(&registry);
+        let schema = Schema::json(r#"{"type":"object"}"#);
+        let other = Schema::json(r#"{"type":"array"}"#);
+        let asked = [("a".to_owned(), schema.clone()), pair("b", r#""long""#), ("c".to_owned(), other)];
+        let ids = client.register(&asked).await.unwrap();
+        for (id, (_, schema)) in ids.iter().zip(&asked) {
+            assert_eq!(client.schema(*id).await.unwrap(), *schema);
+        }
+        // A subject's versions are of one type, and JSON schemas that differ are not comparable here.
+        for (subject, schema) in [("b", schema.clone()), ("c", schema)] {
+            let error = client.register(&[(subject.to_owned(), schema)]).await.unwrap_err();
+            assert!(matches!(error, Error::Refused { status: 409, .. }), "{error:?}");
+        }
+        registry.inject(Fault::answer(200, r#"{"schema":"message M {}","schemaType":"PROTOBUF"}"#));
+        assert_eq!(
+            text(&client.schema(7).await.unwrap_err(), registry.url().as_str()),
+            "reading schema 7 at the schema registry ADDRESS: the answer has a schema of the type \"PROTOBUF\", not AVRO or JSON; check that schema_registry.endpoint is the base address of a schema registry"
+        );
+    });
+}
+
 async fn reqwest_put(registry: &Registry, path: &str, body: &'static str) {
     let url = format!("{}{path}", registry.url());
     let request = reqwest::Client::builder().no_proxy().build().unwrap().put(url);
@@ -93,7 +118,7 @@ fn the_base_path_is_kept_and_subjects_are_encoded() {
         let registry = Registry::start(options).await.unwrap();
         for slashes in ["", "/", "//"] {
             let mut config = registry.config();
-            config.endpoint = Url::parse(&format!("{}{slashes}", registry.url())).unwrap();
+            config.endpoint = vec![Url::parse(&format!("{}{slashes}", registry.url())).unwrap()];
             let client = Client::with_limits(&config, PATIENT).unwrap();
             client.check(PATIENT.whole).await.unwrap();
             let id = client.register(&[pair("a/b é?#%2F+&-x", r#""long""#)]).await.unwrap()[0];
@@ -162,7 +187,7 @@ fn logins_are_sent_and_wrong_ones_explained() {
         let error = Client::with_limits(&config, PATIENT).unwrap().schema(1).await.unwrap_err();
         assert_eq!(
             text(&error, &address),
-            "reading schema 1 at the schema registry ADDRESS: it answered 401, \"User is not authenticated.\" (error code 0); it wants a login: set schema_registry.username and schema_registry.password"
+            "reading schema 1 at the schema registry ADDRESS: it answered 401, \"User is not authenticated.\" (error code 0); it wants a login: set schema_registry.username and schema_registry.password, or schema_registry.bearer_token"
         );
     });
 }

@@ -150,7 +150,7 @@ fn the_port_does_not_speak_tls() {
         "{text}"
     );
     assert!(
-        text.ends_with("); check that this port speaks https, and that the system trusts the authority of its certificate (SSL_CERT_FILE names a file of others)"),
+        text.ends_with("); check that this port speaks https, and that the authority of its certificate is trusted (schema_registry.ca_certificate or SSL_CERT_FILE may name it), and whether it wants a schema_registry.client_certificate"),
         "{text}"
     );
 }

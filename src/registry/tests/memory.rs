@@ -101,7 +101,7 @@ fn subjects_versions_and_numbers() {
             ("GET", "schemas/ids/0", none.clone(), 404, json!(40403)),
             ("GET", "schemas/ids/999", none.clone(), 404, json!(40403)),
             ("GET", "schemas/ids/x", none.clone(), 404, json!(404)),
-            ("GET", "schemas/types", none.clone(), 200, json!(["AVRO"])),
+            ("GET", "schemas/types", none.clone(), 200, json!(["JSON", "AVRO"])),
             ("GET", "contexts", none.clone(), 200, json!(["."])),
             ("GET", "elsewhere", none.clone(), 404, json!(404)),
             ("PUT", "subjects/t-value", json!({}), 405, json!(405)),
@@ -221,6 +221,7 @@ fn what_is_no_schema_is_refused() {
             post(schema(r#"{"type":"record","name":"r","fields":[{"name":"1","type":"long"}]}"#)),
             post(schema(&"[".repeat(100_000))),
             post(json!({"schema": "\"long\"", "schemaType": "JSON"})),
+            post(json!({"schema": "\"long\"", "schemaType": "PROTOBUF"})),
             post(json!({"schema": "\"long\"", "references": [{"name": "r"}]})),
             (
                 "POST",

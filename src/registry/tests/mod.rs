@@ -3,6 +3,7 @@
 mod client;
 mod faults;
 mod memory;
+mod places;
 
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use super::client::Client;
 use super::error::Error;
 use super::exchange::Limits;
 use super::memory::{Options, Registry};
+use super::schema::Schema;
 use crate::config::{SchemaRegistry, Secret};
 
 /// Limits for tests that must not run into them, however busy the machine is.
@@ -37,15 +39,15 @@ fn client(registry: &Registry) -> Client {
 /// A client of an address that is no registry in memory.
 fn client_of(address: &str, limits: Limits) -> Client {
     let config = SchemaRegistry {
-        endpoint: Url::parse(address).unwrap(),
         username: Some("user".to_owned()),
         password: Some(Secret::new("hunter2")),
+        ..SchemaRegistry::at(Url::parse(address).unwrap())
     };
     Client::with_limits(&config, limits).unwrap()
 }
 
-fn pair(subject: &str, schema: &str) -> (String, String) {
-    (subject.to_owned(), schema.to_owned())
+fn pair(subject: &str, schema: &str) -> (String, Schema) {
+    (subject.to_owned(), Schema::avro(schema))
 }
 
 /// The error's text, with the part of the address that changes from run to run replaced.

@@ -5,10 +5,13 @@ use std::path::PathBuf;
 use apache_avro::Schema as Parsed;
 use serde_json::{Value, json};
 
-use super::canonical::plain;
+use super::canonical::plain as plain_form;
 use super::infer;
 use crate::schema::avro::Schema;
-use crate::schema::{BindingSchemas, Error, Exists, Projection, Selection, Shape, binding_schemas, subject};
+use crate::schema::{
+    BindingSchemas, Error, Exists, Projection, Selection, Shape, binding_schemas, named_binding_schemas,
+    subject,
+};
 
 /// A field, its pointer, the types of its inference, and whether it must exist.
 type Row<'a> = (&'a str, &'a str, &'a [&'a str], bool);
@@ -59,6 +62,31 @@ fn one_integer() {
     );
     assert_eq!(subject("t", &key), "t-0d95d0cce6a735c5");
     assert_eq!(subject("t", &value), "t-32680f7328dd24a1");
+}
+
+/// A record's own name stands in place of `root` in all names, and nothing else changes.
+#[test]
+fn records_of_another_name() {
+    let shape = infer(&json!({
+        "type": "object", "required": ["id"],
+        "properties": {"id": {"type": "integer"}, "a": {"type": "object", "properties": {"t": {"type": "string", "format": "duration"}}}},
+    }));
+    let projections = [("id", "/id"), ("a", "/a")].map(|(field, pointer)| Projection {
+        field,
+        pointer,
+        types: &[],
+        must_exist: true,
+    });
+    let (keys, values) = (owned(&["id"]), owned(&["a"]));
+    let selection = Selection { keys: &keys, values: &values, document: None };
+    let plain = binding_schemas(&shape, &projections, &selection).expect("mapped");
+    let named = named_binding_schemas("com.acme.Order", &shape, &projections, &selection).expect("mapped");
+    for (plain, named) in [(plain.key, named.key), (plain.value, named.value)] {
+        let text = named.canonical();
+        assert!(!text.contains("root"), "{text}");
+        assert_eq!(text.replace("\"com.acme.Order", "\"root"), plain.canonical());
+        assert_eq!(plain_form(&text), plain_form(&Parsed::parse_str(&text).expect("Avro").canonical_form()));
+    }
 }
 
 #[test]
@@ -251,7 +279,7 @@ fn check_collections(file: &str, expected: usize) {
         for schema in [&schemas.key, &schemas.value] {
             let text = schema.canonical();
             let parsed = Parsed::parse_str(&text).expect(name);
-            assert_eq!(plain(&text), plain(&parsed.canonical_form()), "{name}");
+            assert_eq!(plain_form(&text), plain_form(&parsed.canonical_form()), "{name}");
         }
         assert!(
             keys.iter().all(|key| shape.location(key).is_some_and(|(_, exists)| exists == Exists::Must)),

@@ -119,12 +119,12 @@ fn the_other_errors() {
         ),
         (
             Error::UnknownField { field: "a/b".into() },
-            "mapping the binding's fields to Avro: the field selection names \"a/b\", which is no projection of the \
+            "mapping the binding's fields to schemas: the field selection names \"a/b\", which is no projection of the \
              collection; publish the materialization again, so that its fields are selected anew",
         ),
         (
             Error::NoKey,
-            "mapping the binding's fields to Avro: the field selection has no key fields, expected at least one; publish \
+            "mapping the binding's fields to schemas: the field selection has no key fields, expected at least one; publish \
              the materialization again, so that its fields are selected anew",
         ),
     ] {

@@ -5,6 +5,7 @@ mod bounds;
 mod canonical;
 mod errors;
 mod infer;
+mod json;
 mod locate;
 mod map;
 mod random;

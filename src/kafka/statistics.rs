@@ -1,0 +1,139 @@
+//! What a client tells of itself every [`EVERY`], of which little is kept.
+//!
+//! librdkafka's `STATISTICS.md` has the meaning and the unit of each member. Keeping the numbers costs its threads a few
+//! nanoseconds a message, which is what a broker's round trip can be known for.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+/// Time between two tellings, over which round trips are taken together.
+pub(super) const EVERY: Duration = Duration::from_secs(10);
+
+/// One client's statistics.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Statistics {
+    /// Messages that wait in the client: they are in no request yet.
+    pub(super) queued: u64,
+    /// Requests that were sent again, since the client started.
+    pub(super) retries: u64,
+    /// Bytes that went to the brokers since the client started: compressed, with all framing.
+    pub(super) sent_bytes: u64,
+    /// Of the broker whose round trips were the longest on average.
+    pub(super) slowest: Option<RoundTrip>,
+}
+
+/// Round trips to a broker, of the latest stretch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct RoundTrip {
+    /// Its address and number, as librdkafka writes them: `host:9092/1`.
+    pub(super) broker: String,
+    pub(super) average: Duration,
+    /// Of a hundred, 99 took no longer.
+    pub(super) p99: Duration,
+}
+
+impl Statistics {
+    /// Reads librdkafka's JSON; none if it is not as its documentation says.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let told: Told = serde_json::from_str(text).ok()?;
+        let partitions = told.topics.values().flat_map(|topic| topic.partitions.values());
+        let slowest = told
+            .brokers
+            .values()
+            .filter(|broker| broker.rtt.cnt > 0)
+            .max_by_key(|broker| broker.rtt.avg)
+            .map(|broker| RoundTrip {
+                broker: broker.name.clone(),
+                average: micros(broker.rtt.avg),
+                p99: micros(broker.rtt.p99),
+            });
+        Some(Self {
+            queued: partitions
+                .map(|partition| count(partition.msgq_cnt) + count(partition.xmit_msgq_cnt))
+                .sum(),
+            retries: told.brokers.values().map(|broker| count(broker.txretries)).sum(),
+            sent_bytes: count(told.tx_bytes),
+            slowest,
+        })
+    }
+}
+
+fn count(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or(0)
+}
+
+fn micros(number: i64) -> Duration {
+    Duration::from_micros(count(number))
+}
+
+#[derive(Deserialize)]
+struct Told {
+    tx_bytes: i64,
+    brokers: HashMap<String, Broker>,
+    topics: HashMap<String, Topic>,
+}
+
+#[derive(Deserialize)]
+struct Broker {
+    name: String,
+    txretries: i64,
+    rtt: Window,
+}
+
+/// Microseconds.
+#[derive(Deserialize)]
+struct Window {
+    avg: i64,
+    p99: i64,
+    cnt: i64,
+}
+
+#[derive(Deserialize)]
+struct Topic {
+    partitions: HashMap<String, Partition>,
+}
+
+#[derive(Deserialize)]
+struct Partition {
+    msgq_cnt: i64,
+    xmit_msgq_cnt: i64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_librdkafkas_statistics_the_sums_and_the_slowest_broker_are_kept() {
+        let text = r#"{
+            "name": "materialize-kafka#producer-1", "msg_cnt": 9, "tx_bytes": 4096,
+            "brokers": {
+                "b1:9092/1": { "name": "b1:9092/1", "txretries": 2, "rtt": { "avg": 900, "p99": 2100, "cnt": 7 } },
+                "b2:9092/2": { "name": "b2:9092/2", "txretries": 1, "rtt": { "avg": 4000, "p99": 9000, "cnt": 3 } },
+                "b3:9092/bootstrap": { "name": "b3:9092/bootstrap", "txretries": 0, "rtt": { "avg": 5000, "p99": 5000, "cnt": 0 } }
+            },
+            "topics": {
+                "a": { "partitions": {
+                    "0": { "msgq_cnt": 3, "xmit_msgq_cnt": 1 }, "-1": { "msgq_cnt": 0, "xmit_msgq_cnt": 0 }
+                } },
+                "b": { "partitions": { "5": { "msgq_cnt": 20, "xmit_msgq_cnt": 0 } } }
+            }
+        }"#;
+        let expected = Statistics {
+            queued: 24,
+            retries: 3,
+            sent_bytes: 4096,
+            slowest: Some(RoundTrip {
+                broker: "b2:9092/2".to_owned(),
+                average: Duration::from_millis(4),
+                p99: Duration::from_millis(9),
+            }),
+        };
+        assert_eq!(Statistics::parse(text), Some(expected));
+        for other in ["", "{}", r#"{"tx_bytes":"many","brokers":{},"topics":{}}"#] {
+            assert_eq!(Statistics::parse(other), None);
+        }
+    }
+}

@@ -1,0 +1,293 @@
+//! From subjects and schemas to ids, as `schema_registry` has it: registered, or only looked up; and whether the registry will
+//! take what is to be registered.
+
+use anyhow::{Context, bail};
+use serde_json::Value;
+
+use crate::config::SchemaRegistry;
+use crate::registry::{Client, Schema, Verdict, Version};
+
+/// What messages of a schema carry, and are written by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Registered {
+    pub(super) id: u32,
+    /// The version that messages are written by, where it is not that of the schema itself.
+    pub(super) latest: Option<Version>,
+}
+
+/// What schemas are registered as, in the order given.
+pub(super) async fn registered(
+    registry: SchemaRegistry,
+    subjects: Vec<(String, Schema)>,
+) -> anyhow::Result<Vec<Registered>> {
+    let mut found = Vec::with_capacity(subjects.len());
+    let mut others = Vec::new();
+    if registry.use_latest_version {
+        let client = Client::new(&registry)?;
+        for pair in &subjects {
+            let latest = client.latest(&pair.0).await?;
+            if latest.is_none() {
+                others.push(pair.clone());
+            }
+            found.push(latest);
+        }
+    } else {
+        found.resize(subjects.len(), None);
+        others = subjects;
+    }
+    let mut ids = ids(registry, others).await?.into_iter();
+    let registered = found.into_iter().map(|latest| {
+        let id = latest.as_ref().map(|latest| latest.id).or_else(|| ids.next());
+        Ok(Registered { id: id.context("the registry gave fewer ids than schemas")?, latest })
+    });
+    registered.collect()
+}
+
+/// The ids of schemas, in the order given.
+async fn ids(registry: SchemaRegistry, subjects: Vec<(String, Schema)>) -> anyhow::Result<Vec<u32>> {
+    let client = Client::new(&registry)?;
+    if !registry.auto_register {
+        let mut ids = Vec::with_capacity(subjects.len());
+        for (subject, schema) in &subjects {
+            ids.push(client.look_up(subject, schema).await?.with_context(|| {
+                format!(
+                    "looking up the schema of subject {subject:?}: the registry does not have it, and \
+                     schema_registry.auto_register is false; register it there, or set auto_register to true: {}",
+                    schema.text
+                )
+            })?);
+        }
+        return Ok(ids);
+    }
+    if let Some(level) = registry.compatibility {
+        for (index, (subject, _)) in subjects.iter().enumerate() {
+            let is_first = !subjects[..index].iter().any(|(earlier, _)| earlier == subject);
+            if is_first && client.latest(subject).await?.is_none() {
+                client.set_compatibility(subject, level.as_str()).await?;
+            }
+        }
+    }
+    Ok(client.register(&subjects).await?)
+}
+
+/// Asks whether the registry takes schemas as new versions of their subjects.
+///
+/// # Errors
+///
+/// It does not; the error names the fields. Or it did not answer.
+pub(super) async fn check(client: &Client, subjects: &[(String, Schema)]) -> anyhow::Result<()> {
+    for (subject, schema) in subjects {
+        let messages = match client.compatibility(subject, schema).await? {
+            Verdict::Incompatible { messages } => messages,
+            Verdict::Compatible | Verdict::NoVersions => continue,
+            Verdict::Unknown => {
+                tracing::info!(subject, "the schema registry has no check of compatibility: it is skipped");
+                return Ok(());
+            }
+        };
+        let latest = client.latest(subject).await?;
+        bail!("{}", refusal(subject, schema, latest.as_ref(), &messages));
+    }
+    Ok(())
+}
+
+fn refusal(subject: &str, schema: &Schema, latest: Option<&Version>, messages: &[String]) -> String {
+    let mut text = format!("checking the schema of subject {subject:?}: it is not compatible with ");
+    match latest {
+        None => text.push_str("an earlier version"),
+        Some(latest) => {
+            text.push_str(&format!("version {}", latest.version));
+            let differences = differences(&latest.schema.text, &schema.text);
+            if !differences.is_empty() {
+                text.push_str(": ");
+                text.push_str(&differences.join(", "));
+            }
+        }
+    }
+    if !messages.is_empty() {
+        let messages: String = messages.join(" ").chars().take(SHOWN).collect();
+        text.push_str(&format!(" (the registry says {messages:?})"));
+    }
+    text.push_str(
+        "; make the fields what they were, lower the compatibility of the subject at the registry, or choose another topic or \
+         record_name, by which the subject is named",
+    );
+    text
+}
+
+/// How the fields of a record differ from those that the registry has.
+fn differences(registered: &str, new: &str) -> Vec<String> {
+    // Registries may split names, sort members and unwrap types.
+    let read = |text: &str| {
+        let canonical = apache_avro::Schema::parse_str(text).map(|schema| schema.canonical_form());
+        serde_json::from_str::<Value>(&canonical.unwrap_or_else(|_| text.to_owned())).unwrap_or_default()
+    };
+    let (registered, new) = (read(registered), read(new));
+    let mut found = Vec::new();
+    if registered["name"] != new["name"] {
+        found.push(format!("the record is {} there and {} here", registered["name"], new["name"]));
+    }
+    compare("", &registered, &new, &mut found);
+    found
+}
+
+/// Goes into records that both have, no deeper than serde_json reads.
+fn compare(path: &str, registered: &Value, new: &Value, found: &mut Vec<String>) {
+    let fields = |schema: &Value| schema["fields"].as_array().cloned().unwrap_or_default();
+    let (theirs, ours) = (fields(registered), fields(new));
+    let place = |field: &Value| format!("{path}{}", field["name"].as_str().unwrap_or_default());
+    for field in &ours {
+        match theirs.iter().find(|other| other["name"] == field["name"]) {
+            None => found.push(format!("field {:?} is new", place(field))),
+            Some(other) if other["type"] == field["type"] => {}
+            Some(other) if other["type"]["fields"].is_array() && field["type"]["fields"].is_array() => {
+                compare(&format!("{}.", place(field)), &other["type"], &field["type"], found);
+            }
+            Some(other) => {
+                let shown =
+                    |schema: &Value| schema["type"].to_string().chars().take(SHOWN).collect::<String>();
+                found.push(format!(
+                    "field {:?} is {} there and {} here",
+                    place(field),
+                    shown(other),
+                    shown(field)
+                ));
+            }
+        }
+    }
+    for other in theirs.iter().filter(|other| !ours.iter().any(|field| field["name"] == other["name"])) {
+        found.push(format!("field {:?} is gone", place(other)));
+    }
+}
+
+/// Characters of a type, or of what the registry says, that an error repeats.
+const SHOWN: usize = 300;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Compatibility;
+    use crate::registry::memory::{Fault, Options, Registry};
+
+    fn run<T>(test: impl Future<Output = T>) -> T {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(test)
+    }
+
+    fn record(fields: &str) -> Schema {
+        Schema::avro(format!(r#"{{"name":"r","type":"record","fields":[{fields}]}}"#))
+    }
+
+    fn asked(registry: &Registry, method: &str) -> Vec<String> {
+        let seen = registry.requests().into_iter();
+        seen.filter(|seen| seen.method == method).map(|seen| seen.path).collect()
+    }
+
+    #[test]
+    fn without_registration_a_schema_must_be_there() {
+        run(async {
+            let registry = Registry::start(Options::default()).await.unwrap();
+            let subjects = vec![("s".to_owned(), record("")), ("t".to_owned(), record(""))];
+            let known = Client::new(&registry.config()).unwrap().register(&subjects[..1]).await.unwrap();
+            let config = SchemaRegistry { auto_register: false, ..registry.config() };
+            assert_eq!(ids(config.clone(), subjects[..1].to_vec()).await.unwrap(), known);
+            assert_eq!(
+                ids(config.clone(), subjects.clone()).await.unwrap_err().to_string(),
+                "looking up the schema of subject \"t\": the registry does not have it, and schema_registry.auto_register is false; register it there, or set auto_register to true: {\"name\":\"r\",\"type\":\"record\",\"fields\":[]}"
+            );
+            // A subject that has others only.
+            let other = vec![("s".to_owned(), Schema::avro(r#""long""#))];
+            assert!(ids(config, other).await.unwrap_err().to_string().contains("does not have it"));
+            assert_eq!(asked(&registry, "POST").iter().filter(|path| path.contains("versions")).count(), 1);
+        });
+    }
+
+    #[test]
+    fn the_latest_version_is_taken_where_there_is_one() {
+        run(async {
+            let registry = Registry::start(Options::default()).await.unwrap();
+            let client = Client::new(&registry.config()).unwrap();
+            let theirs = record(r#"{"name":"a","type":"long","default":0}"#);
+            for schema in [record(""), theirs.clone()] {
+                client.register(&[("s".to_owned(), schema)]).await.unwrap();
+            }
+            let config = SchemaRegistry { use_latest_version: true, ..registry.config() };
+            let subjects = vec![("t".to_owned(), Schema::avro(r#""long""#)), ("s".to_owned(), record(""))];
+            let found = registered(config.clone(), subjects.clone()).await.unwrap();
+            let latest = Version { id: 2, version: 2, schema: theirs };
+            assert_eq!(
+                found,
+                [Registered { id: 3, latest: None }, Registered { id: 2, latest: Some(latest) }]
+            );
+            let config = SchemaRegistry { auto_register: false, ..config };
+            let none = vec![("u".to_owned(), record(""))];
+            assert!(registered(config, none).await.unwrap_err().to_string().contains("does not have it"));
+        });
+    }
+
+    #[test]
+    fn compatibility_is_set_for_new_subjects_only() {
+        run(async {
+            let registry = Registry::start(Options::default()).await.unwrap();
+            let client = Client::new(&registry.config()).unwrap();
+            client.register(&[("old".to_owned(), record(""))]).await.unwrap();
+            let config =
+                SchemaRegistry { compatibility: Some(Compatibility::ForwardTransitive), ..registry.config() };
+            let subjects = ["old", "new", "new"].map(|subject| (subject.to_owned(), record("")));
+            assert_eq!(ids(config.clone(), subjects.to_vec()).await.unwrap(), [1, 1, 1]);
+            assert_eq!(ids(config, subjects.to_vec()).await.unwrap(), [1, 1, 1]);
+            assert_eq!(asked(&registry, "PUT"), ["/config/new"]);
+            // In force: a field may come, and may not go.
+            let longer = record(r#"{"name":"a","type":"long"}"#);
+            client.register(&[("new".to_owned(), longer)]).await.unwrap();
+            assert!(check(&client, &[("new".to_owned(), record(""))]).await.is_err());
+        });
+    }
+
+    #[test]
+    fn what_a_registry_writes_otherwise_is_no_difference() {
+        let ours = r#"{"name":"a.R","type":"record","fields":[{"name":"d","type":{"type":"int"}},{"name":"n","type":{"name":"a.R.N","type":"record","fields":[{"name":"x","type":"long"}]}}]}"#;
+        let theirs = r#"{"type":"record","name":"R","namespace":"a","doc":"D","fields":[{"type":"int","name":"d","default":1},{"name":"n","type":{"type":"record","name":"N","namespace":"a.R","fields":[{"name":"x","type":{"type":"long"}}]}}]}"#;
+        assert_eq!(differences(theirs, ours), [""; 0]);
+        assert_eq!(
+            differences(&theirs.replace("\"R\"", "\"S\""), ours),
+            [r#"the record is "a.S" there and "a.R" here"#]
+        );
+    }
+
+    #[test]
+    fn what_is_not_compatible_is_told_by_its_fields() {
+        run(async {
+            let registry = Registry::start(Options::default()).await.unwrap();
+            let client = Client::new(&registry.config()).unwrap();
+            let nested = |kind: &str| {
+                format!(
+                    r#"{{"name":"b","type":{{"name":"r.b","type":"record","fields":[{{"name":"c","type":{kind}}}]}}}}"#
+                )
+            };
+            let old = record(&format!(r#"{{"name":"a","type":"string"}},{}"#, nested(r#""string""#)));
+            let new = record(&format!(r#"{{"name":"d","type":"long"}},{}"#, nested(r#"["long","null"]"#)));
+            client.register(&[("s".to_owned(), old.clone())]).await.unwrap();
+            check(&client, &[("s".to_owned(), old), ("t".to_owned(), new.clone())]).await.unwrap();
+            let error = check(&client, &[("s".to_owned(), new.clone())]).await.unwrap_err().to_string();
+            assert!(
+                error.starts_with(
+                    "checking the schema of subject \"s\": it is not compatible with version 1: field \"d\" is new, field \"b.c\" is \"string\" there and [\"long\",\"null\"] here, field \"a\" is gone (the registry says \"the new schema cannot read what the earlier one wrote: "
+                ),
+                "{error}"
+            );
+            assert!(
+                error.ends_with("\"); make the fields what they were, lower the compatibility of the subject at the registry, or choose another topic or record_name, by which the subject is named"),
+                "{error}"
+            );
+            // A registry without such a check.
+            for status in [404, 405] {
+                registry.inject(Fault::answer(status, "{}"));
+                check(&client, &[("s".to_owned(), new.clone())]).await.unwrap();
+            }
+            registry.inject(Fault::answer(403, "{}"));
+            assert!(check(&client, &[("s".to_owned(), new)]).await.unwrap_err().to_string().starts_with(
+                "checking the compatibility of the schema of subject \"s\" at the schema registry "
+            ));
+        });
+    }
+}
