@@ -45,6 +45,17 @@ fn replace(value: &mut Value, password: &str) {
     }
 }
 
+/// Where the configuration has passwords.
+const SECRETS: [&str; 7] = [
+    "/credentials/password",
+    "/credentials/client_secret",
+    "/credentials/secret_access_key",
+    "/credentials/session_token",
+    "/schema_registry/password",
+    "/tls_certificates/client_key",
+    "/tls_certificates/client_key_password",
+];
+
 /// No text of the connector's own has it.
 const SECRET: &str = "Tr0ub4dor&3";
 
@@ -90,8 +101,7 @@ fn endpoint(json: &[u8]) {
 
 /// Whether the known secret is a password of the configuration.
 fn has_secret(document: &Value) -> bool {
-    let is_secret = |pointer| document.pointer(pointer).and_then(Value::as_str) == Some(SECRET);
-    is_secret("/credentials/password") || is_secret("/schema_registry/password")
+    SECRETS.iter().any(|pointer| document.pointer(pointer).and_then(Value::as_str) == Some(SECRET))
 }
 
 fn resource(json: &[u8]) {
@@ -126,6 +136,10 @@ pub fn seeds() -> Seeds {
         ("pasted", pasted.to_vec()),
         ("small", br#"{"bootstrap_servers":"localhost","message_format":"JSON","credentials":null}"#.to_vec()),
         ("login_in_address", br#"{"bootstrap_servers":"localhost","message_format":"Avro","schema_registry":{"endpoint":"http://flow:hunter22@host","password":"hunter22"}}"#.to_vec()),
+        ("oauth", br#"{"bootstrap_servers":"a:9093","tls":"system_certificates","message_format":"JSON","credentials":{"auth_type":"oauth_client_credentials","token_endpoint":"https://host/token","client_id":"flow","client_secret":"hunter22","scope":"a b","extensions":{"logicalCluster":"lkc-1"}}}"#.to_vec()),
+        ("oauth_pasted", br#"{"bootstrap_servers":"hunter22","credentials":{"auth_type":"oauth_client_credentials","token_endpoint":"http://hunter22:hunter22@hunter22","client_id":"hunter22","client_secret":"hunter22","extensions":{"hunter22":"hunter22","auth":""}}}"#.to_vec()),
+        ("aws", br#"{"bootstrap_servers":"b-1.example.com:9098","tls":"system_certificates","message_format":"JSON","credentials":{"auth_type":"aws_msk_iam","region":"eu-central-1","access_key_id":"AKIA","secret_access_key":"hunter22","session_token":"hunter23"}}"#.to_vec()),
+        ("certificates", br#"{"bootstrap_servers":"a:9093","tls":"system_certificates","tls_certificates":{"ca_certificate":"-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----","client_certificate":"hunter22","client_key":"-----BEGIN PRIVATE KEY-----\nhunter22\n-----END PRIVATE KEY-----","client_key_password":"hunter22"},"message_format":"JSON","advanced":{"client_properties":{"socket.keepalive.enable":"true","hunter22":"hunter22"},"topic_prefix":"hunter22."}}"#.to_vec()),
         ("resource", br#"{"topic":"orders.v1-a_b"}"#.to_vec()),
         ("no_topic", br#"{"topic":".."}"#.to_vec()),
     ]
