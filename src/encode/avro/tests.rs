@@ -192,8 +192,8 @@ fn packed_json(text: &str) -> Vec<u8> {
 #[test]
 fn counts_are_right_at_every_size() {
     let counts = [0usize, 1, 63, 64, 65, 8191, 8192, 8193];
-    // The large ones take minutes in Miri.
-    for count in counts.into_iter().filter(|count| !cfg!(miri) || *count < 8191) {
+    // All of them take minutes in Miri.
+    for count in counts.into_iter().filter(|count| !cfg!(miri) || matches!(count, 0 | 1 | 64)) {
         for space in ["", " "] {
             let numbers: Vec<String> = (0..count).map(|_| "1".to_owned()).collect();
             let members: Vec<String> = (0..count).map(|i| format!("\"{i:04}\":1")).collect();
