@@ -354,6 +354,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "thousands of texts: minutes in Miri")]
     fn plain_stops_at_each_special_byte() {
         for length in 0..20 {
             for place in 0..length {

@@ -1,7 +1,7 @@
 use std::time::Instant;
 
 use super::*;
-use crate::kafka::mock::Cluster;
+use crate::kafka::mock::{Cluster, Fault, Request};
 use crate::kafka::watch::{Line, Pace};
 use crate::kafka::{Consumer, Start};
 
@@ -252,5 +252,37 @@ fn a_header_with_a_nul_byte_in_its_name_is_refused() {
     for header in [Header::constant("a\0b", ""), Header::own("a\0b", 0)] {
         let text = header.unwrap_err().to_string();
         assert!(text.contains("header \"a\\0b\" has a nul byte in its name"), "{text}");
+    }
+}
+
+/// librdkafka copies values of up to 64 KiB to its requests; longer ones that it does not compress it reads where they
+/// are lent, while the connection takes them piece by piece. `tests/sanitize address` sees it read what is gone.
+#[test]
+fn values_in_the_middle_of_a_request_outlive_the_outbox() {
+    let value = vec![b'v'; 1 << 20];
+    for fault in
+        [None, Some(Fault::MessageTooLarge), Some(Fault::OutOfOrderSequence), Some(Fault::Disconnect)]
+    {
+        for pause in [0, 1, 3, 9, 27] {
+            let (cluster, _, mut outbox) = open(4, |settings| {
+                settings.set("compression.type", "none").set("socket.send.buffer.bytes", "65536");
+            });
+            if let Some(fault) = fault {
+                cluster.request_errors(Request::Produce, &[fault]);
+            }
+            let sent = (0..12).try_for_each(|key| send(&mut outbox, &key.to_string(), &value));
+            let sent = sent.and_then(|()| outbox.hand_over());
+            thread::sleep(Duration::from_millis(pause));
+            let tracker = Arc::clone(outbox.tracker());
+            drop(outbox);
+            let state = tracker.lock();
+            assert_eq!(state.clients, 0, "{fault:?}, {pause} ms");
+            // After a failure the ledger keeps to its end the chunks of what was not handed over, and of what librdkafka
+            // gives no report of: after a fatal error, now and then one message.
+            if matches!(fault, None | Some(Fault::Disconnect)) {
+                assert_eq!((sent, &state.failure), (Ok(()), &None), "{fault:?}, {pause} ms");
+                assert_eq!((state.chunks.in_use(), state.due()), (0, 0), "{fault:?}, {pause} ms");
+            }
+        }
     }
 }

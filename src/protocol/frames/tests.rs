@@ -49,7 +49,7 @@ fn frames_come_out_whole_whatever_the_pieces() {
     let stream = contents.iter().flat_map(|contents| proto(contents)).collect::<Vec<_>>();
     let places = [0, 4, 9, 16, 320];
     let expected = places.into_iter().zip(contents).collect::<Vec<_>>();
-    for piece in 1..stream.len() {
+    for piece in (1..stream.len()).step_by(if cfg!(miri) { 19 } else { 1 }) {
         assert_eq!(all(&mut Frames::new(Pieces::new(&stream, piece), None)), (expected.clone(), None));
     }
     let stream = b"{}\n\n {\"a\": 1 } \r\n\t\r\n{\"b\"}\n  ";
@@ -257,10 +257,9 @@ fn an_input_that_fails_says_where() {
 
     let mut frames = Frames::new(Failing(false), None);
     frames.next().unwrap().unwrap();
-    assert_eq!(
-        frames.next().unwrap_err().to_string(),
-        "reading the input at byte 10: Input/output error (os error 5)"
-    );
+    // Miri has words of its own for the system's errors.
+    let error = io::Error::from_raw_os_error(5);
+    assert_eq!(frames.next().unwrap_err().to_string(), format!("reading the input at byte 10: {error}"));
 }
 
 #[test]
