@@ -45,17 +45,6 @@ fn replace(value: &mut Value, password: &str) {
     }
 }
 
-/// Where the configuration has passwords.
-const SECRETS: [&str; 7] = [
-    "/credentials/password",
-    "/credentials/client_secret",
-    "/credentials/secret_access_key",
-    "/credentials/session_token",
-    "/schema_registry/password",
-    "/tls_certificates/client_key",
-    "/tls_certificates/client_key_password",
-];
-
 /// No text of the connector's own has it.
 const SECRET: &str = "Tr0ub4dor&3";
 
