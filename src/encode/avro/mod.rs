@@ -223,7 +223,7 @@ impl RecordPlan {
                     value,
                 ),
                 Source::Document => write_scalar(&step.node, Element::String(document), value),
-                Source::Nothing => write_scalar(&step.node, Element::Null, value),
+                Source::Nothing => write_constant(&step.node, value),
             }
             .map_err(|mismatch| mismatch.within(&step.name).into_error(&step.name))
         };
@@ -424,6 +424,13 @@ fn selected_fields<'a>(layout: &Layout<'a>) -> Result<Vec<(&'a str, Source)>, Er
         Some(((name, _), _)) => Err(Error::DuplicateField { field: shortened(name) }),
         None => Ok(selected),
     }
+}
+
+/// Writes a field that only registered schemas have, which is seldom.
+#[cold]
+#[inline(never)]
+fn write_constant(node: &Node, value: &mut Buffer) -> Result<(), Box<Mismatch>> {
+    write_scalar(node, Element::Null, value)
 }
 
 /// What precedes a message in Confluent's wire format.

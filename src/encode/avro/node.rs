@@ -31,9 +31,14 @@ pub(super) enum Kind {
     Array(Box<Node>),
     Map(Box<Node>),
     Record(Box<Record>),
-    /// These bytes, whatever the value.
-    Constant(Vec<u8>),
+    /// These bytes, whatever the value. Boxed: in place, the `Vec` would make every `Node` larger, and its niche would hold the
+    /// tag of all kinds, to be computed for every element that is written.
+    Constant(Box<Constant>),
 }
+
+/// What is written in place of a value.
+#[derive(Debug)]
+pub(super) struct Constant(pub(super) Vec<u8>);
 
 /// A record inside a document.
 #[derive(Debug)]
@@ -99,7 +104,7 @@ impl Node {
             Schema::Array(items) => Kind::Array(Box::new(Self::compile_at(items, place, deeper, defaults)?)),
             Schema::Map(values) => Kind::Map(Box::new(Self::compile_at(values, place, deeper, defaults)?)),
             Schema::Record(record) => Kind::Record(Box::new(Record::compile(record, deeper, defaults)?)),
-            Schema::Constant(bytes) => Kind::Constant(bytes.clone()),
+            Schema::Constant(bytes) => Kind::Constant(Box::new(Constant(bytes.clone()))),
             Schema::Nullable(inner) if matches!(**inner, Schema::Nullable(_)) => {
                 return Err(malformed("has a union directly inside a union"));
             }
@@ -118,9 +123,9 @@ impl Record {
         for field in &record.fields {
             let place = format!("{}.{}", record.name, field.name);
             let node = Node::compile_at(&field.schema, &place, depth, defaults)?;
-            if let Kind::Constant(bytes) = &node.kind {
+            if let Kind::Constant(constant) = &node.kind {
                 // No text of UTF-8 has this byte, so the member always counts as absent.
-                let (fragment, absent) = (vec![0xff], Some(bytes.clone()));
+                let (fragment, absent) = (vec![0xff], Some(constant.0.clone()));
                 fields.push(Field { name: field.name.clone(), fragment, node, absent });
                 continue;
             }

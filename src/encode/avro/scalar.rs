@@ -71,7 +71,7 @@ pub(super) fn write_scalar<S: Mend>(
             None => return Err(Mismatch::scalar(node, scalar)),
         },
         (Kind::RawJson, _) => write_raw_scalar(scalar, out),
-        (Kind::Constant(bytes), _) => out.put(bytes),
+        (Kind::Constant(constant), _) => out.put(&constant.0),
         _ => return Err(Mismatch::scalar(node, scalar)),
     }
     Ok(())
