@@ -22,7 +22,8 @@ pub(super) fn check<W: Write>(
         name: config.advanced.progress_topic.clone(),
         partitions: 1,
         replication_factor: config.topic_replication_factor,
-        config: BTreeMap::new(),
+        // What Apply falls back to, where the brokers let no other settings be given.
+        config: BTreeMap::from([("cleanup.policy".to_owned(), "compact".to_owned())]),
     };
     let mut wanted: Vec<(&NewTopic, &[Operation])> =
         topics.iter().map(|topic| (topic, &NEEDED[..])).collect();

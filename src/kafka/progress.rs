@@ -14,7 +14,7 @@ use rdkafka_sys::rd_kafka_resp_err_t as Name;
 use tracing::{info, warn};
 
 use super::admin::{Question, create_error, created_topics, describe, is_unknown_topic, topic_settings};
-use super::client::{Detached, Kind};
+use super::client::{Code, Detached, Kind};
 use super::consumer::{Consumer, Read, Record, Start};
 use super::error::{Error, remedy};
 use super::settings::client_settings;
@@ -25,7 +25,7 @@ use crate::config::{EndpointConfig, NewTopic};
 ///
 /// # Errors
 ///
-/// A topic that could not be created, or that has not one partition or is not compacted alone; brokers that do not answer.
+/// A topic that could not be created, with none but the settings that it must have either, or that has not one partition or is not compacted alone; brokers that do not answer.
 pub fn prepare_progress_topic(config: &EndpointConfig, timeout: Duration) -> Result<bool, Error> {
     let topic = config.advanced.progress_topic.as_str();
     let replication = config.topic_replication_factor;
@@ -46,25 +46,20 @@ pub fn prepare_progress_topic(config: &EndpointConfig, timeout: Duration) -> Res
         Some(Err(_)) | None => true,
     };
     if missing {
-        let asked = Question::new(&client, brokers, "creating the progress topic", timeout);
-        let settings = SETTINGS.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        let wanted = NewTopic {
-            name: config.advanced.progress_topic.clone(),
-            partitions: 1,
-            replication_factor: replication,
-            config: settings.collect(),
-        };
-        asked.create(&[&wanted], false)?;
-        let answer = asked.answer(sys::RD_KAFKA_EVENT_CREATETOPICS_RESULT)?;
-        if let Some((code, text)) = answer.answer_error() {
-            return Err(asked.refused(code, &text));
-        }
-        match created_topics(&answer).into_iter().next() {
-            Some((_, code, _)) if code.0 == 0 => return Ok(true),
-            // Another task was faster. It made the topic as we would have.
-            Some((_, code, _)) if code.is(Name::RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS) => {}
-            Some((_, code, text)) => return Err(create_error(topic, 1, replication, code, &text)),
-            None => {}
+        match create(&client, config, SETTINGS, timeout)? {
+            Created::Now => return Ok(true),
+            Created::Before => {}
+            Created::Refused(code, text) if may_be_for_its_settings(code) => {
+                match create(&client, config, INDISPENSABLE, timeout)? {
+                    Created::Now => {
+                        warn!(topic, reason = %reason(code, &text), "{}", left_out());
+                        return Ok(true);
+                    }
+                    Created::Before => {}
+                    Created::Refused(again, text) => return Err(refused(topic, replication, again, &text)),
+                }
+            }
+            Created::Refused(code, text) => return Err(create_error(topic, 1, replication, code, &text)),
         }
     }
     match topic_settings(&client, brokers, &[topic], timeout) {
@@ -77,6 +72,73 @@ pub fn prepare_progress_topic(config: &EndpointConfig, timeout: Duration) -> Res
         }
     }
     Ok(false)
+}
+
+/// What came of asking for the topic.
+enum Created {
+    Now,
+    /// Another task was faster. It made the topic as we would have.
+    Before,
+    Refused(Code, String),
+}
+
+fn create(
+    client: &Detached,
+    config: &EndpointConfig,
+    settings: &[(&str, &str)],
+    timeout: Duration,
+) -> Result<Created, Error> {
+    let asked = Question::new(client, &config.bootstrap_servers, "creating the progress topic", timeout);
+    let wanted = NewTopic {
+        name: config.advanced.progress_topic.clone(),
+        partitions: 1,
+        replication_factor: config.topic_replication_factor,
+        config: settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+    };
+    asked.create(&[&wanted], false)?;
+    let answer = asked.answer(sys::RD_KAFKA_EVENT_CREATETOPICS_RESULT)?;
+    if let Some((code, text)) = answer.answer_error() {
+        return Err(asked.refused(code, &text));
+    }
+    Ok(match created_topics(&answer).into_iter().next() {
+        Some((_, code, _)) if code.0 == 0 => Created::Now,
+        Some((_, code, _)) if code.is(Name::RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS) => Created::Before,
+        Some((_, code, text)) => Created::Refused(code, text),
+        None => Created::Before,
+    })
+}
+
+/// Managed services let only some settings be given: Confluent Cloud by a policy, MSK Serverless as invalid ones.
+fn may_be_for_its_settings(code: Code) -> bool {
+    code.is(Name::RD_KAFKA_RESP_ERR_INVALID_CONFIG) || code.is(Name::RD_KAFKA_RESP_ERR_POLICY_VIOLATION)
+}
+
+fn reason(code: Code, text: &str) -> String {
+    if text.is_empty() { code.text() } else { format!("{}: {text}", code.text()) }
+}
+
+/// What is told of a topic that was made with the indispensable alone.
+fn left_out() -> String {
+    let left_out: Vec<_> = SETTINGS.iter().filter(|setting| !INDISPENSABLE.contains(setting)).collect();
+    let left_out: Vec<_> = left_out.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    format!(
+        "the brokers refused the progress topic's settings, so it was created with cleanup.policy=compact alone, and without {}. \
+         No promise rests on these: Open reads more until the brokers compact by their own defaults, and a record above \
+         their max.message.bytes ends the session with an error before anything of its transaction is committed",
+        left_out.join(", ")
+    )
+}
+
+fn refused(topic: &str, replication: i32, code: Code, text: &str) -> Error {
+    Error::Progress {
+        topic: topic.to_owned(),
+        reason: format!(
+            "creating it with one partition, replication factor {replication} and cleanup.policy=compact alone: {}",
+            reason(code, text)
+        ),
+        remedy: "create it by hand with one partition and cleanup.policy=compact, as far as the brokers' operator allows, and \
+                 publish the task again",
+    }
 }
 
 fn check_policy(topic: &str, policy: Option<&str>) -> Result<(), Error> {
@@ -212,7 +274,11 @@ fn step(consumer: &mut Consumer, each: impl FnOnce(Record)) -> Result<Option<i64
     })
 }
 
-/// Of a topic that is created. Every Open reads all of it, and only segments that are full are compacted. Records are small, but a
+/// What no topic will do without. Nothing else is a promise's: how many replicas acknowledge a record is for the brokers' own
+/// min.insync.replicas, as with any topic.
+const INDISPENSABLE: &[(&str, &str)] = &[("cleanup.policy", "compact")];
+
+/// Of a topic that is created, where the brokers let these be given. Every Open reads all of it, and only segments that are full are compacted. Records are small, but a
 /// checkpoint of thousands of journals may be beyond the brokers' default of 1 MB; a segment must hold a record.
 const SETTINGS: &[(&str, &str)] = &[
     ("cleanup.policy", "compact"),
@@ -227,6 +293,27 @@ const TOLD_AFTER: Duration = Duration::from_secs(5);
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn settings_that_brokers_refuse_are_left_out_and_told() {
+        let of = |name: Name| may_be_for_its_settings(Code(name as i32));
+        assert!(of(Name::RD_KAFKA_RESP_ERR_INVALID_CONFIG) && of(Name::RD_KAFKA_RESP_ERR_POLICY_VIOLATION));
+        assert!(!of(Name::RD_KAFKA_RESP_ERR_INVALID_REPLICATION_FACTOR));
+        assert!(SETTINGS.starts_with(INDISPENSABLE));
+        assert_eq!(
+            left_out(),
+            "the brokers refused the progress topic's settings, so it was created with cleanup.policy=compact alone, and \
+             without segment.bytes=8388608, max.message.bytes=8000000, min.cleanable.dirty.ratio=0.1. No promise rests on \
+             these: Open reads more until the brokers compact by their own defaults, and a record above their \
+             max.message.bytes ends the session with an error before anything of its transaction is committed"
+        );
+        assert_eq!(
+            refused("p", 3, Code(Name::RD_KAFKA_RESP_ERR_POLICY_VIOLATION as i32), "not here").to_string(),
+            "topic \"p\" (advanced.progress_topic): creating it with one partition, replication factor 3 and \
+             cleanup.policy=compact alone: Broker: Policy violation (POLICY_VIOLATION): not here; create it by hand with one partition and cleanup.policy=compact, as far as the brokers' operator \
+             allows, and publish the task again"
+        );
+    }
 
     #[test]
     fn only_a_topic_that_is_compacted_alone_will_do() {

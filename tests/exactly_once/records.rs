@@ -2,15 +2,16 @@
 
 use std::time::{Duration, Instant};
 
+use materialize_kafka::protocol::messages::request;
 use rdkafka::ClientConfig;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::broker::Admin;
-use crate::common::services;
+use crate::broker::{Admin, unique};
+use crate::common::services::{self, Cluster};
 use crate::endpoint::assert_says;
 use crate::landed::{assert_once, tally};
-use crate::player::{Task, pause};
+use crate::player::{Shard, Task, pause};
 
 /// Another task's transaction, with a record in the topic, that nobody decides.
 fn foreign(brokers: &str, topic: &str) -> BaseProducer {
@@ -130,7 +131,7 @@ fn a_progress_topic_that_will_not_do_is_refused_by_apply() {
     {
         admin.delete(&task.progress);
         admin.create(&task.progress, partitions);
-        let answer = task.endpoint.ask(materialize_kafka::protocol::messages::request::Apply {
+        let answer = task.endpoint.ask(request::Apply {
             materialization: Some(task.spec.clone()),
             state_json: shard.state.to_string().into(),
             ..Default::default()
@@ -140,6 +141,47 @@ fn a_progress_topic_that_will_not_do_is_refused_by_apply() {
             &[&format!("topic \"{}\" (advanced.progress_topic): ", task.progress), reason, "; "],
         );
     }
+}
+
+/// As MSK Serverless and Confluent Cloud do: they let few settings of a topic be given.
+#[test]
+fn a_progress_topic_is_created_also_where_the_brokers_refuse_its_settings() {
+    let Some(cluster) = Cluster::start(1, &["--topic-settings", "cleanup.policy"]) else { return };
+    let (mut task, mut shard) = Task::new(cluster.bootstrap_servers(), &json!({}));
+    let mut session = shard.open(&task);
+    session.transact(20, &mut shard);
+    session.end();
+    assert_once(&task, 20);
+
+    let config = |task: &Task| serde_json::from_slice::<Value>(&task.spec.config_json).unwrap();
+    let mut other = config(&task);
+    let apply = |other: &Value, task: &mut Task, shard: &Shard| {
+        task.spec.config_json = other.to_string().into();
+        task.endpoint.ask(request::Apply {
+            materialization: Some(task.spec.clone()),
+            state_json: shard.state.to_string().into(),
+            ..Default::default()
+        })
+    };
+    let progress = unique("progress");
+    other["advanced"]["progress_topic"] = json!(progress);
+    let told = apply(&other, &mut task, &shard).stderr();
+    assert!(
+        told.contains(
+            "the brokers refused the progress topic's settings, so it was created with cleanup.policy=compact alone"
+        ) && told.contains("the setting "),
+        "{told}"
+    );
+
+    // Where that is not allowed either, somebody else has to make the topic.
+    other["advanced"]["progress_topic"] = json!(unique("unwanted"));
+    assert_says(
+        &apply(&other, &mut task, &shard).failure(),
+        &[
+            "(advanced.progress_topic): creating it with one partition, replication factor 1 and cleanup.policy=compact alone: ",
+            "this name may not be used; create it by hand with one partition and cleanup.policy=compact",
+        ],
+    );
 }
 
 /// Its state knows of a number that the record is not, nor the next one.

@@ -194,6 +194,11 @@ impl Endpoint {
 pub struct Answer(Output);
 
 impl Answer {
+    /// What was logged.
+    pub fn stderr(&self) -> String {
+        String::from_utf8_lossy(&self.0.stderr).into_owned()
+    }
+
     /// The response of a connector that ended well.
     pub fn response(&self) -> Response {
         assert_eq!(self.0.status.code(), Some(0), "{}", self.stderr());
@@ -206,10 +211,6 @@ impl Answer {
         assert_eq!(self.0.status.code(), Some(1), "{}", self.stderr());
         assert_eq!(self.0.stdout.len(), 0, "a response came with the failure");
         Ended { status: Some(1), stderr: self.stderr() }.message()
-    }
-
-    fn stderr(&self) -> String {
-        String::from_utf8_lossy(&self.0.stderr).into_owned()
     }
 }
 
