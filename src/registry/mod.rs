@@ -10,6 +10,7 @@ mod client;
 mod error;
 mod exchange;
 pub mod memory;
+mod place;
 mod schema;
 
 #[cfg(test)]

@@ -2,8 +2,8 @@
 
 use std::time::Instant;
 
-use super::super::exchange::asked_pause;
 use super::super::memory::Fault;
+use super::super::place::asked_pause;
 use super::*;
 
 #[test]

@@ -5,8 +5,8 @@ use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::thread;
 use std::time::Instant;
 
-use super::super::exchange::proxy_variable;
 use super::super::memory::Fault;
+use super::super::place::proxy_variable;
 use super::*;
 
 /// A server that reads a request's head and then does as told, once per connection, while the test runs.
