@@ -1,15 +1,14 @@
 //! What the connector asks of a registry.
 
 use std::collections::HashMap;
-use std::panic;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::task::JoinSet;
 
 use super::error::{Doing, Error};
 use super::exchange::{Call, Exchange, Limits};
+use super::parallel::each;
 use super::schema::{Schema, SchemaType};
 use crate::config::SchemaRegistry;
 
@@ -34,6 +33,12 @@ impl Client {
     /// A certificate or key that is configured is none, or the system's certificates are there but none of them can be read.
     pub fn new(registry: &SchemaRegistry) -> Result<Self, Error> {
         Self::with_limits(registry, Limits::default())
+    }
+
+    /// The registry's addresses, as errors name them.
+    #[must_use]
+    pub fn addresses(&self) -> String {
+        self.exchange.addresses()
     }
 
     pub(super) fn with_limits(registry: &SchemaRegistry, limits: Limits) -> Result<Self, Error> {
@@ -89,24 +94,15 @@ impl Client {
             })
             .collect();
 
-        let mut ids = vec![0; distinct.len()];
-        let mut waiting = distinct.into_iter().enumerate();
-        let mut running = JoinSet::new();
-        loop {
-            while running.len() < AT_ONCE
-                && let Some((place, (subject, schema))) = waiting.next()
-            {
-                let exchange = Arc::clone(&self.exchange);
-                let call = exchange.registration(subject, schema);
-                running.spawn(async move { (place, exchange.register(&call).await) });
-            }
-            match running.join_next().await {
-                None => break,
-                Some(Ok((place, id))) => ids[place] = id?,
-                // Nobody aborts these tasks, so it is a panic, which goes on in the caller.
-                Some(Err(failed)) => panic::resume_unwind(failed.into_panic()),
-            }
-        }
+        let calls: Vec<Call> = distinct
+            .into_iter()
+            .map(|(subject, schema)| self.exchange.registration(subject, schema))
+            .collect();
+        let ids = each(calls, |call| {
+            let exchange = Arc::clone(&self.exchange);
+            async move { exchange.register(&call).await }
+        })
+        .await?;
         Ok(places.into_iter().map(|place| ids[place]).collect())
     }
 
@@ -294,9 +290,6 @@ fn body(schema: &Schema) -> String {
     let Schema { schema_type, text } = schema;
     json!({"schema": text, "schemaType": schema_type.as_str()}).to_string()
 }
-
-/// Registrations under way at a time: enough to hide the distance, few enough for a small registry.
-const AT_ONCE: usize = 10;
 
 /// Bytes of an answer that is no schema; registries send some hundred.
 const ANSWER_LIMIT: usize = 1024 * 1024;

@@ -123,6 +123,11 @@ impl Exchange {
         }
     }
 
+    /// All addresses.
+    pub(super) fn addresses(&self) -> String {
+        self.places.iter().map(|place| place.endpoint.as_str()).collect::<Vec<_>>().join(", ")
+    }
+
     /// The address that answered last.
     fn endpoint(&self) -> String {
         let place = self.places.get(self.current.load(Ordering::Relaxed));

@@ -10,6 +10,7 @@ mod client;
 mod error;
 mod exchange;
 pub mod memory;
+mod parallel;
 mod place;
 mod schema;
 
@@ -18,4 +19,5 @@ mod tests;
 
 pub use self::client::{Client, Verdict, Version};
 pub use self::error::{Doing, Error, Trouble};
+pub use self::parallel::each;
 pub use self::schema::{Schema, SchemaType};

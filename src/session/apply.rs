@@ -26,7 +26,7 @@ pub(super) fn apply(request: &request::Apply, runtime: &Handle) -> anyhow::Resul
         if let Some(registry) = config.schema_registry.as_ref().filter(|registry| registry.adds_versions()) {
             let subjects: Vec<_> = drafts.iter().flat_map(Draft::subjects).cloned().collect();
             let client = registry::Client::new(registry)?;
-            runtime.block_on(registration::check(&client, &subjects))?;
+            runtime.block_on(registration::check(&client, &subjects, TIME_LIMIT))?;
         }
     }
     topics.sort_unstable_by(|a, b| a.name.cmp(&b.name));
@@ -51,7 +51,7 @@ fn token(request: &request::Apply) -> Result<Option<response::ConnectorState>, p
     Ok(is_new.then(|| State::with_token(&new_token())))
 }
 
-/// How long the brokers may take for the metadata, and again for the creations.
+/// How long the brokers may take for the metadata, and again for the creations; and the registry for its verdict.
 const TIME_LIMIT: Duration = Duration::from_secs(30);
 
 #[cfg(test)]

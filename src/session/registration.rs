@@ -1,11 +1,16 @@
 //! From subjects and schemas to ids, as `schema_registry` has it: registered, or only looked up; and whether the registry will
 //! take what is to be registered.
 
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
 use anyhow::{Context, bail};
 use serde_json::Value;
 
 use crate::config::SchemaRegistry;
-use crate::registry::{Client, Schema, Verdict, Version};
+use crate::registry::{self, Client, Schema, Verdict, Version, each};
 
 /// What messages of a schema carry, and are written by.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,17 +25,18 @@ pub(super) async fn registered(
     registry: SchemaRegistry,
     subjects: Vec<(String, Schema)>,
 ) -> anyhow::Result<Vec<Registered>> {
-    let mut found = Vec::with_capacity(subjects.len());
+    let mut found = Vec::new();
     let mut others = Vec::new();
     if registry.use_latest_version {
         let client = Client::new(&registry)?;
-        for pair in &subjects {
-            let latest = client.latest(&pair.0).await?;
-            if latest.is_none() {
-                others.push(pair.clone());
-            }
-            found.push(latest);
-        }
+        let names: Vec<String> = subjects.iter().map(|(subject, _)| subject.clone()).collect();
+        found = each(names, |subject| {
+            let client = client.clone();
+            async move { client.latest(&subject).await }
+        })
+        .await?;
+        let unknown = subjects.into_iter().zip(&found).filter(|(_, latest)| latest.is_none());
+        others.extend(unknown.map(|(pair, _)| pair));
     } else {
         found.resize(subjects.len(), None);
         others = subjects;
@@ -47,48 +53,100 @@ pub(super) async fn registered(
 async fn ids(registry: SchemaRegistry, subjects: Vec<(String, Schema)>) -> anyhow::Result<Vec<u32>> {
     let client = Client::new(&registry)?;
     if !registry.auto_register {
-        let mut ids = Vec::with_capacity(subjects.len());
-        for (subject, schema) in &subjects {
-            ids.push(client.look_up(subject, schema).await?.with_context(|| {
-                format!(
-                    "looking up the schema of subject {subject:?}: the registry does not have it, and \
-                     schema_registry.auto_register is false; register it there, or set auto_register to true: {}",
-                    schema.text
-                )
-            })?);
-        }
-        return Ok(ids);
+        return each(subjects, |(subject, schema)| {
+            let client = client.clone();
+            async move {
+                client.look_up(&subject, &schema).await?.with_context(|| {
+                    format!(
+                        "looking up the schema of subject {subject:?}: the registry does not have it, and \
+                         schema_registry.auto_register is false; register it there, or set auto_register to true: {}",
+                        schema.text
+                    )
+                })
+            }
+        })
+        .await;
     }
     if let Some(level) = registry.compatibility {
-        for (index, (subject, _)) in subjects.iter().enumerate() {
-            let is_first = !subjects[..index].iter().any(|(earlier, _)| earlier == subject);
-            if is_first && client.latest(subject).await?.is_none() {
-                client.set_compatibility(subject, level.as_str()).await?;
+        let mut seen = HashSet::new();
+        let firsts = subjects.iter().map(|(subject, _)| subject).filter(|&subject| seen.insert(subject));
+        let firsts: Vec<String> = firsts.cloned().collect();
+        each(firsts, |subject| {
+            let client = client.clone();
+            async move {
+                if client.latest(&subject).await?.is_none() {
+                    client.set_compatibility(&subject, level.as_str()).await?;
+                }
+                anyhow::Ok(())
             }
-        }
+        })
+        .await?;
     }
     Ok(client.register(&subjects).await?)
 }
 
-/// Asks whether the registry takes schemas as new versions of their subjects.
+/// Asks whether the registry takes schemas as new versions of their subjects, several at a time.
+///
+/// This may take `patience`, and [`PATIENCE_EACH`] for each schema besides: with a thousand bindings a registry that is far away
+/// takes its time, and does answer.
 ///
 /// # Errors
 ///
-/// It does not; the error names the fields. Or it did not answer.
-pub(super) async fn check(client: &Client, subjects: &[(String, Schema)]) -> anyhow::Result<()> {
-    for (subject, schema) in subjects {
-        let messages = match client.compatibility(subject, schema).await? {
-            Verdict::Incompatible { messages } => messages,
-            Verdict::Compatible | Verdict::NoVersions => continue,
-            Verdict::Unknown => {
-                tracing::info!(subject, "the schema registry has no check of compatibility: it is skipped");
-                return Ok(());
-            }
-        };
-        let latest = client.latest(subject).await?;
-        bail!("{}", refusal(subject, schema, latest.as_ref(), &messages));
+/// It does not take some; the error names the fields. Or it did not answer.
+pub(super) async fn check(
+    client: &Client,
+    subjects: &[(String, Schema)],
+    patience: Duration,
+) -> anyhow::Result<()> {
+    // Bindings may share a subject.
+    let mut seen = HashSet::new();
+    let subjects: Vec<_> = subjects.iter().filter(|pair| seen.insert(*pair)).cloned().collect();
+    let count = subjects.len();
+    let patience = patience + PATIENCE_EACH * u32::try_from(count).unwrap_or(u32::MAX);
+    let answered = Arc::new(AtomicUsize::new(0));
+    let asked = each(subjects, |(subject, schema)| {
+        let (client, answered) = (client.clone(), Arc::clone(&answered));
+        async move {
+            let refusal = check_one(&client, &subject, &schema).await;
+            answered.fetch_add(1, Ordering::Relaxed);
+            refusal
+        }
+    });
+    let Ok(refusals) = tokio::time::timeout(patience, asked).await else {
+        bail!(
+            "checking the compatibility of {count} schemas at the schema registry {}: {} were checked within {patience:?}; \
+             check that the registry is healthy and that it is near, then try again",
+            client.addresses(),
+            answered.load(Ordering::Relaxed)
+        );
+    };
+    let refusals: Vec<_> = refusals?.into_iter().flatten().collect();
+    if refusals.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    let mut text = refusals[..refusals.len().min(TOLD)].join("; and ");
+    if refusals.len() > TOLD {
+        text.push_str(&format!("; and {} more schemas are not compatible", refusals.len() - TOLD));
+    }
+    bail!("{text}; {REMEDY}");
+}
+
+/// What is wrong with a schema, if something is.
+async fn check_one(
+    client: &Client,
+    subject: &str,
+    schema: &Schema,
+) -> Result<Option<String>, registry::Error> {
+    let messages = match client.compatibility(subject, schema).await? {
+        Verdict::Incompatible { messages } => messages,
+        Verdict::Compatible | Verdict::NoVersions => return Ok(None),
+        Verdict::Unknown => {
+            tracing::info!(subject, "the schema registry has no check of compatibility: it is skipped");
+            return Ok(None);
+        }
+    };
+    let latest = client.latest(subject).await?;
+    Ok(Some(refusal(subject, schema, latest.as_ref(), &messages)))
 }
 
 fn refusal(subject: &str, schema: &Schema, latest: Option<&Version>, messages: &[String]) -> String {
@@ -108,10 +166,6 @@ fn refusal(subject: &str, schema: &Schema, latest: Option<&Version>, messages: &
         let messages: String = messages.join(" ").chars().take(SHOWN).collect();
         text.push_str(&format!(" (the registry says {messages:?})"));
     }
-    text.push_str(
-        "; make the fields what they were, lower the compatibility of the subject at the registry, or choose another topic or \
-         record_name, by which the subject is named",
-    );
     text
 }
 
@@ -159,6 +213,18 @@ fn compare(path: &str, registered: &Value, new: &Value, found: &mut Vec<String>)
         found.push(format!("field {:?} is gone", place(other)));
     }
 }
+
+/// What to do about schemas that are not compatible. Validate does not get to know which fields a publication excludes, and a field that
+/// it called incompatible some runtimes would leave out without a word; so leaving one out takes a publication of its own.
+const REMEDY: &str = "make the fields what they were, or exclude those that are no key in a publication of their own, before the one that \
+                      changes them; or lower the compatibility of the subject at the registry, or choose another topic or \
+                      record_name, by which the subject is named";
+
+/// Refusals that an error tells.
+const TOLD: usize = 5;
+
+/// What a schema adds to the time of a check: a tenth of a second for each round of ten.
+const PATIENCE_EACH: Duration = Duration::from_millis(10);
 
 /// Characters of a type, or of what the registry says, that an error repeats.
 const SHOWN: usize = 300;
@@ -239,7 +305,98 @@ mod tests {
             // In force: a field may come, and may not go.
             let longer = record(r#"{"name":"a","type":"long"}"#);
             client.register(&[("new".to_owned(), longer)]).await.unwrap();
-            assert!(check(&client, &[("new".to_owned(), record(""))]).await.is_err());
+            assert!(check(&client, &[("new".to_owned(), record(""))], LONG).await.is_err());
+        });
+    }
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn several_schemas_are_checked_at_a_time_and_told_together() {
+        run(async {
+            let registry = Registry::start(Options::default()).await.unwrap();
+            let client = Client::new(&registry.config()).unwrap();
+            let of = |count: usize, fields: &str| -> Vec<_> {
+                (0..count).map(|number| (format!("s{number}"), record(fields))).collect()
+            };
+            client.register(&of(7, r#"{"name":"a","type":"long"}"#)).await.unwrap();
+            // Twice the same is one question.
+            let subjects = [of(40, ""), of(40, "")].concat();
+            for _ in 0..40 {
+                registry.inject(Fault::Delay(Duration::from_millis(20)));
+            }
+            check(&client, &subjects, LONG).await.unwrap();
+            assert_eq!(
+                asked(&registry, "POST").iter().filter(|path| path.contains("compatibility")).count(),
+                40
+            );
+            assert!((2..=10).contains(&registry.most_at_once()), "{}", registry.most_at_once());
+
+            let changed = of(7, r#"{"name":"a","type":"string"}"#);
+            let error = check(&client, &changed, LONG).await.unwrap_err().to_string();
+            for number in 0..5 {
+                assert!(
+                    error.contains(&format!("checking the schema of subject \"s{number}\": it is not")),
+                    "{error}"
+                );
+            }
+            assert!(error.contains("; and 2 more schemas are not compatible; make the fields"), "{error}");
+            assert_eq!(error.matches(REMEDY).count(), 1, "{error}");
+        });
+    }
+
+    #[test]
+    fn a_registry_that_does_not_get_through_in_time_is_told() {
+        run(async {
+            let registry = Registry::start(Options::default()).await.unwrap();
+            let client = Client::new(&registry.config()).unwrap();
+            client.check(LONG).await.unwrap();
+            registry.inject(Fault::Silence);
+            let subjects = ["s", "t"].map(|subject| (subject.to_owned(), record("")));
+            assert_eq!(
+                check(&client, &subjects, Duration::from_millis(480)).await.unwrap_err().to_string(),
+                format!(
+                    "checking the compatibility of 2 schemas at the schema registry {}: 1 were checked within 500ms; check that the registry is healthy and that it is near, then try again",
+                    registry.url()
+                )
+            );
+        });
+    }
+
+    #[test]
+    fn a_registry_is_asked_for_several_schemas_at_a_time_in_open() {
+        run(async {
+            for more in [
+                SchemaRegistry {
+                    use_latest_version: true,
+                    ..SchemaRegistry::at("http://r".parse().unwrap())
+                },
+                SchemaRegistry { auto_register: false, ..SchemaRegistry::at("http://r".parse().unwrap()) },
+                SchemaRegistry {
+                    compatibility: Some(Compatibility::None),
+                    ..SchemaRegistry::at("http://r".parse().unwrap())
+                },
+            ] {
+                let registry = Registry::start(Options::default()).await.unwrap();
+                let subjects: Vec<_> = (0..30)
+                    .map(|number| {
+                        (format!("s{number}"), record(&format!(r#"{{"name":"a{number}","type":"long"}}"#)))
+                    })
+                    .collect();
+                let client = Client::new(&registry.config()).unwrap();
+                let mut ids = Vec::new();
+                for subject in &subjects {
+                    ids.extend(client.register(std::slice::from_ref(subject)).await.unwrap());
+                }
+                let config = SchemaRegistry { endpoint: registry.config().endpoint, ..more };
+                assert_eq!(registry.most_at_once(), 1);
+                for _ in 0..30 {
+                    registry.inject(Fault::Delay(Duration::from_millis(20)));
+                }
+                let registered = registered(config, subjects).await.unwrap();
+                assert_eq!(registered.iter().map(|registered| registered.id).collect::<Vec<_>>(), ids);
+                assert!((2..=10).contains(&registry.most_at_once()), "{}", registry.most_at_once());
+            }
         });
     }
 
@@ -267,8 +424,8 @@ mod tests {
             let old = record(&format!(r#"{{"name":"a","type":"string"}},{}"#, nested(r#""string""#)));
             let new = record(&format!(r#"{{"name":"d","type":"long"}},{}"#, nested(r#"["long","null"]"#)));
             client.register(&[("s".to_owned(), old.clone())]).await.unwrap();
-            check(&client, &[("s".to_owned(), old), ("t".to_owned(), new.clone())]).await.unwrap();
-            let error = check(&client, &[("s".to_owned(), new.clone())]).await.unwrap_err().to_string();
+            check(&client, &[("s".to_owned(), old), ("t".to_owned(), new.clone())], LONG).await.unwrap();
+            let error = check(&client, &[("s".to_owned(), new.clone())], LONG).await.unwrap_err().to_string();
             assert!(
                 error.starts_with(
                     "checking the schema of subject \"s\": it is not compatible with version 1: field \"d\" is new, field \"b.c\" is \"string\" there and [\"long\",\"null\"] here, field \"a\" is gone (the registry says \"the new schema cannot read what the earlier one wrote: "
@@ -276,18 +433,20 @@ mod tests {
                 "{error}"
             );
             assert!(
-                error.ends_with("\"); make the fields what they were, lower the compatibility of the subject at the registry, or choose another topic or record_name, by which the subject is named"),
+                error.ends_with("\"); make the fields what they were, or exclude those that are no key in a publication of their own, before the one that changes them; or lower the compatibility of the subject at the registry, or choose another topic or record_name, by which the subject is named"),
                 "{error}"
             );
             // A registry without such a check.
             for status in [404, 405] {
                 registry.inject(Fault::answer(status, "{}"));
-                check(&client, &[("s".to_owned(), new.clone())]).await.unwrap();
+                check(&client, &[("s".to_owned(), new.clone())], LONG).await.unwrap();
             }
             registry.inject(Fault::answer(403, "{}"));
-            assert!(check(&client, &[("s".to_owned(), new)]).await.unwrap_err().to_string().starts_with(
-                "checking the compatibility of the schema of subject \"s\" at the schema registry "
-            ));
+            assert!(
+                check(&client, &[("s".to_owned(), new)], LONG).await.unwrap_err().to_string().starts_with(
+                    "checking the compatibility of the schema of subject \"s\" at the schema registry "
+                )
+            );
         });
     }
 }

@@ -191,7 +191,7 @@ fn servers_answer(
             match registry {
                 Some(client) => {
                     client.check(TIME_LIMIT).await?;
-                    registration::check(&client, subjects).await
+                    registration::check(&client, subjects, TIME_LIMIT).await
                 }
                 None => anyhow::Ok(()),
             }
@@ -207,7 +207,7 @@ fn servers_answer(
     })
 }
 
-/// How long either server may take to answer.
+/// How long either server may take to answer; the registry a little longer for many schemas.
 const TIME_LIMIT: Duration = Duration::from_secs(10);
 
 const SER_POLICY: flow::SerPolicy = flow::SerPolicy {
