@@ -222,7 +222,18 @@ fn schemas_that_are_not_compatible_are_told_before_anything_runs() {
         let schema = Schema::avro(text);
         servers.block_on(client.register(&[(subject.to_owned(), schema)])).unwrap();
     };
-    register("things-value", r#"{"name":"root","type":"record","fields":[{"name":"name","type":"long"}]}"#);
+    // What the task would register, but for one field.
+    let mut by_hash = config.clone();
+    by_hash["schema_registry"]["subject_strategy"] = json!("topic_hash");
+    let mut connector = Connector::start(Codec::Proto);
+    connector.spec();
+    connector.ask(open_request(&build(TASK, &by_hash).spec)).opened.unwrap();
+    connector.end().assert_clean();
+    let registered = [1, 2].map(|id| servers.block_on(client.schema(id)).unwrap().text);
+    let name = r#""name":"name","type":["string","null"]"#;
+    let value = registered.iter().find(|text| text.contains(name)).unwrap();
+    let other = value.replace(name, r#""name":"name","type":"long""#);
+    register("things-value", &other);
     let mut connector = Connector::start(Codec::Proto);
     connector.spec();
     connector.send(request::Apply {
@@ -244,9 +255,22 @@ fn schemas_that_are_not_compatible_are_told_before_anything_runs() {
     request.last_materialization = Some(std::mem::take(&mut built.spec));
     let mut connector = Connector::start(Codec::Proto);
     connector.spec();
-    connector.send(request);
+    connector.send(request.clone());
     let message = error(&connector.wait());
     assert!(message.starts_with(expected) && message.contains(field), "{message}");
+    assert!(message.contains("exclude those that are no key in a publication of their own"), "{message}");
+
+    // As that remedy has it: once the field is excluded it is in nobody's way.
+    let last = request.last_materialization.as_mut().unwrap();
+    for binding in &mut last.bindings {
+        let selection = binding.field_selection.as_mut().unwrap();
+        selection.values.retain(|field| field != "name");
+        assert!(!selection.values.is_empty());
+    }
+    let mut connector = Connector::start(Codec::Proto);
+    connector.spec();
+    connector.ask(request).validated.unwrap();
+    connector.end().assert_clean();
 
     // The key is certain from the start.
     register("things-key", r#""string""#);
