@@ -96,6 +96,11 @@ impl Client {
         Ok(client)
     }
 
+    /// Why there is no new token to log in with, where one is due and none came.
+    pub(super) fn login_trouble(&self) -> Option<String> {
+        self.renewal.as_ref().and_then(Renewal::trouble)
+    }
+
     /// The next event of the main queue, or none within `timeout` or after [`wake`](Self::wake).
     pub(super) fn poll(&self, timeout: Duration) -> Option<Event> {
         // SAFETY: the queue lives as long as `self`; the event is ours to destroy.

@@ -122,7 +122,7 @@ impl Delivery {
                 if facility == "FAIL" {
                     // A connection that was closed in use is told of in the logs alone.
                     let text = text.split_once("]: ").map_or(text.as_str(), |(_thread, text)| text);
-                    self.ledger.trouble(text.to_owned());
+                    self.trouble(text);
                 } else if facility == "TXNERR" {
                     // Why the messages of a transaction are purged is told nowhere else until it is committed.
                     self.spoilt = Some(text);
@@ -131,7 +131,10 @@ impl Delivery {
             Content::Answer(sys::RD_KAFKA_EVENT_DESCRIBETOPICS_RESULT) => {
                 let counts = described_topics(event);
                 let counts = counts.iter().filter_map(|(name, count)| {
-                    Some((self.topics.iter().position(|topic| topic == name)?, *count.as_ref().ok()?))
+                    Some((
+                        self.topics.iter().position(|topic| topic == name)?,
+                        count.as_ref().ok()?.partitions,
+                    ))
                 });
                 self.ledger.grown(self.number, counts);
             }
@@ -143,6 +146,15 @@ impl Delivery {
             Content::Answer(_) => {}
         }
         false
+    }
+
+    /// Remembers an error that may explain a stall. That brokers refuse a token which has ended is explained in turn by why there
+    /// is no other.
+    fn trouble(&self, text: &str) {
+        self.ledger.trouble(match self.client.login_trouble() {
+            Some(reason) if !text.contains(&reason) => format!("{text}; and no new token: {reason}"),
+            _ => text.to_owned(),
+        });
     }
 
     fn delivered(&mut self, event: &Event) {
@@ -169,7 +181,7 @@ impl Delivery {
             self.ledger.fail(self.ledger.fatal(code, &text));
         } else if !code.is(Name::RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
             debug!(code = code.0, %text, "an error of the client");
-            self.ledger.trouble(text);
+            self.trouble(&text);
         }
     }
 }

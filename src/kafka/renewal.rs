@@ -1,30 +1,36 @@
 //! The threads named `login`, one a client that logs in by token (SASL OAUTHBEARER): each gets its client's tokens.
 //!
 //! librdkafka says on a queue of its own when the next token is due, which is when four fifths of the present one's life
-//! are over, or ten seconds after a failure. Getting one may take seconds, and nobody waits for it but this thread:
-//! connections stay up, and are authenticated again by librdkafka before the brokers would close them.
+//! are over. Getting one may take seconds, and nobody waits for it but this thread: connections stay up, and are authenticated
+//! again by librdkafka before the brokers would close them.
+//!
+//! Where there is none, the thread asks again by itself, after a second at first and then ever more rarely: librdkafka would
+//! let ten seconds pass, in which a short token ends. That is no failure of the session, also when the present token has ended:
+//! what is due stays due until the stall time-out, and its error says why there was no token.
 
 #![allow(unsafe_code, reason = "librdkafka's calls about tokens")]
 
 use std::ffi::{CString, c_char};
 use std::ptr::NonNull;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, SyncSender};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use rdkafka_sys as sys;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Notify;
 use tracing::{debug, warn};
 
-use super::client::Code;
+use super::client::{Code, millis};
 use super::error::Error;
 use crate::login::{Source, Token};
 
 /// The thread of a client. Dropping it ends the thread, and with it a request for a token that is under way.
 pub(super) struct Renewal {
     stop: Arc<Stop>,
+    trouble: Arc<Trouble>,
     queue: NonNull<sys::rd_kafka_queue_t>,
     thread: Option<JoinHandle<()>>,
 }
@@ -33,6 +39,16 @@ pub(super) struct Renewal {
 unsafe impl Send for Renewal {}
 // SAFETY: as above.
 unsafe impl Sync for Renewal {}
+
+/// Why there is no new token, while there is none.
+#[derive(Default)]
+struct Trouble(Mutex<Option<String>>);
+
+impl Trouble {
+    fn set(&self, text: Option<String>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = text;
+    }
+}
 
 #[derive(Default)]
 struct Stop {
@@ -55,10 +71,11 @@ impl Renewal {
         let Some(queue) = NonNull::new(unsafe { sys::rd_kafka_queue_get_sasl(client.as_ptr()) }) else {
             return Err(Error::Client { reason: "its login takes no tokens".to_owned() });
         };
-        let mut renewal = Self { stop: Arc::default(), queue, thread: None };
+        let mut renewal = Self { stop: Arc::default(), trouble: Arc::default(), queue, thread: None };
         let (first, outcome) = mpsc::sync_channel(1);
         let runtime = Builder::new_current_thread().enable_all().build().map_err(cannot_start)?;
-        let thread = Thread { client, queue, stop: Arc::clone(&renewal.stop), source, runtime };
+        let (stop, trouble) = (Arc::clone(&renewal.stop), Arc::clone(&renewal.trouble));
+        let thread = Thread { client, queue, stop, trouble, source, runtime };
         let spawned = thread::Builder::new().name("login".to_owned()).spawn(move || thread.run(&first));
         renewal.thread = Some(spawned.map_err(cannot_start)?);
         match outcome.recv() {
@@ -67,6 +84,11 @@ impl Renewal {
                 Err(Error::Client { reason: "the thread that logs in ended before its time".to_owned() })
             }
         }
+    }
+
+    /// Why the latest attempt to get a token failed, if it did.
+    pub(super) fn trouble(&self) -> Option<String> {
+        self.trouble.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -93,6 +115,7 @@ struct Thread {
     client: NonNull<sys::rd_kafka_t>,
     queue: NonNull<sys::rd_kafka_queue_t>,
     stop: Arc<Stop>,
+    trouble: Arc<Trouble>,
     source: Source,
     runtime: Runtime,
 }
@@ -103,34 +126,45 @@ unsafe impl Send for Thread {}
 impl Thread {
     fn run(mut self, first: &SyncSender<Result<(), Error>>) {
         let mut has_token = false;
+        let mut failures = 0;
+        let mut again: Option<Instant> = None;
         while !self.stop.set.load(Ordering::Acquire) {
-            if !self.is_due() {
+            let left = again.map(|at| at.saturating_duration_since(Instant::now()));
+            if !self.is_due(left.unwrap_or(POLL).min(POLL)) && again.is_none_or(|at| Instant::now() < at) {
                 continue;
             }
             let Some(outcome) = self.renew() else { return };
             match outcome {
-                Ok(()) if !has_token => {
-                    has_token = true;
-                    let _starter_waits = first.send(Ok(()));
+                Ok(()) => {
+                    (failures, again) = (0, None);
+                    self.trouble.set(None);
+                    if has_token {
+                        debug!("logging in with a new token from here on");
+                    } else {
+                        has_token = true;
+                        let _starter_waits = first.send(Ok(()));
+                    }
                 }
-                Ok(()) => debug!("logging in with a new token from here on"),
                 Err(error) if !has_token => {
                     let _starter_waits = first.send(Err(error));
                     return;
                 }
                 Err(error) => {
-                    warn!(%error, "no new token yet; connections that are up stay so as long as the present one is good");
+                    let pause = pause_after(failures);
+                    warn!(%error, ?pause, "no new token yet; connections that are up stay so as long as the present one is good");
                     self.failed(&error);
+                    failures += 1;
+                    again = Some(Instant::now() + pause);
                 }
             }
         }
     }
 
     /// Waits a while for librdkafka to ask for a token.
-    fn is_due(&self) -> bool {
+    fn is_due(&self, within: Duration) -> bool {
         // SAFETY: the queue is live; the event is ours to destroy.
         unsafe {
-            let event = sys::rd_kafka_queue_poll(self.queue.as_ptr(), POLL_MS);
+            let event = sys::rd_kafka_queue_poll(self.queue.as_ptr(), millis(within));
             if event.is_null() {
                 return false;
             }
@@ -152,8 +186,9 @@ impl Thread {
         Some(token.map_err(Error::from).and_then(|token| hand_over(*client, &token)))
     }
 
-    /// Says so to librdkafka, which asks again later, and tells whoever waits for a connection why there is none.
+    /// Tells whoever waits for a connection why there is none: by an error of librdkafka's, and for as long as it is so.
     fn failed(&self, error: &Error) {
+        self.trouble.set(Some(error.to_string()));
         if let Ok(text) = CString::new(error.to_string()) {
             // SAFETY: the client is live, and copies the text.
             let _ =
@@ -208,8 +243,17 @@ unsafe extern "C" {
 /// What librdkafka's own logs call us; brokers take the name from the token.
 const PRINCIPAL: &std::ffi::CStr = c"materialize-kafka";
 
+/// The pause after a failure that followed on so many others. Nothing is lost by asking often: each attempt is one small
+/// request, and what may pass in a moment has been tried again within it already.
+fn pause_after(failures: u32) -> Duration {
+    Duration::from_secs(1 << failures.min(5)).min(LONGEST_PAUSE)
+}
+
+/// The authorization server is asked for no longer than this after it has come back.
+const LONGEST_PAUSE: Duration = Duration::from_secs(20);
+
 /// A wait for librdkafka's word; whoever ends the thread interrupts it.
-const POLL_MS: i32 = 1000;
+const POLL: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests;

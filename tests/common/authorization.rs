@@ -3,7 +3,7 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 pub struct Authorization {
     pub endpoint: String,
     granted: Arc<AtomicUsize>,
+    down: Arc<AtomicBool>,
 }
 
 pub const SECRET: &str = "client-secret";
@@ -31,14 +32,23 @@ impl Authorization {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         let endpoint = format!("http://{}/token", listener.local_addr().expect("it is bound"));
         let granted = Arc::new(AtomicUsize::new(0));
-        let counted = Arc::clone(&granted);
+        let down = Arc::new(AtomicBool::new(false));
+        let (counted, is_down) = (Arc::clone(&granted), Arc::clone(&down));
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
+                if is_down.load(Ordering::Relaxed) {
+                    continue;
+                }
                 // Whoever goes away in mid-request is not our concern.
                 let _ = answer(stream, user, good_for, late, &counted);
             }
         });
-        Self { endpoint, granted }
+        Self { endpoint, granted, down }
+    }
+
+    /// From here on connections are closed without an answer, or answered again.
+    pub fn set_down(&self, down: bool) {
+        self.down.store(down, Ordering::Relaxed);
     }
 
     /// How many tokens were granted so far.

@@ -4,6 +4,7 @@ use std::net::TcpListener;
 use std::thread;
 use std::time::Duration;
 
+use materialize_kafka::protocol::messages::request;
 use serde_json::{Value, json};
 
 use crate::broker::unique;
@@ -25,7 +26,9 @@ fn a_session_outlives_its_tokens() {
             json!({"delivery": delivery, "progress_topic": unique("progress"), "stall_timeout": "20s"}),
         );
         let topic = unique("tokens");
-        let task = endpoint.task(&specification(&[&topic]));
+        let mut task = endpoint.task(&specification(&[&topic]));
+        // Two tasks of one name fence each other.
+        task.spec.name = unique("acme/task");
         endpoint.apply(&task);
         let documents: Vec<Value> = (0..7).map(|id| json!({"id": id, "text": "still here"})).collect();
         let fixture: String = documents.iter().map(|document| transaction([(0, document)])).collect();
@@ -41,6 +44,76 @@ fn a_session_outlives_its_tokens() {
         let records = read(&Endpoint::json(&kafka.plaintext).config, &[&topic], documents.len());
         assert_landed(&task, &expected(&task, &fixture), &records, &Format::Json, 3);
     }
+}
+
+/// The server is gone when the next token is due, and stays so until the present one has ended and connections are closed for it.
+#[test]
+fn a_session_goes_on_when_the_authorization_server_comes_back() {
+    let Some(kafka) = services::kafka() else { return };
+    for delivery in ["at_least_once", "exactly_once"] {
+        let authorization = Authorization::start("test", Duration::from_secs(6));
+        let endpoint = oauth(&kafka, authorization.credentials(SECRET)).set(
+            "advanced",
+            json!({"delivery": delivery, "progress_topic": unique("progress"), "stall_timeout": "60s"}),
+        );
+        let topic = unique("tokens");
+        let mut task = endpoint.task(&specification(&[&topic]));
+        // Two tasks of one name fence each other.
+        task.spec.name = unique("acme/task");
+        endpoint.apply(&task);
+        let documents: Vec<Value> = (0..3).map(|id| json!({"id": id, "text": "still here"})).collect();
+        let fixture: String = documents.iter().map(|document| transaction([(0, document)])).collect();
+        let stores = stores(&task, &fixture);
+        let mut session = endpoint.session(&task);
+        authorization.set_down(true);
+        session.transact(&stores[0]);
+        let granted = authorization.granted();
+        thread::sleep(Duration::from_secs(9));
+        assert_eq!(authorization.granted(), granted, "it is down");
+        let back = authorization.clone();
+        // While a transaction waits.
+        let comes_back = thread::spawn(move || {
+            thread::sleep(Duration::from_secs(1));
+            back.set_down(false);
+        });
+        session.transact(&stores[1]);
+        comes_back.join().unwrap();
+        session.transact(&stores[2]);
+        let ended = endpoint.assert_clean(session);
+        assert!(ended.stderr.contains("no new token yet"), "{}", ended.stderr);
+        let records = read(&Endpoint::json(&kafka.plaintext).config, &[&topic], documents.len());
+        assert_landed(&task, &expected(&task, &fixture), &records, &Format::Json, 3);
+    }
+}
+
+/// What cannot be delivered for want of a token ends the session by the stall time-out, whose error tells the cause.
+#[test]
+fn a_session_that_gets_no_token_any_more_ends_with_the_reason() {
+    let Some(kafka) = services::kafka() else { return };
+    let authorization = Authorization::start("test", Duration::from_secs(6));
+    let endpoint =
+        oauth(&kafka, authorization.credentials(SECRET)).set("advanced", json!({"stall_timeout": "8s"}));
+    let task = endpoint.task(&specification(&[&unique("tokens")]));
+    endpoint.apply(&task);
+    let document = json!({"id": 1, "text": "never there"});
+    let stores = stores(&task, &transaction([(0, &document)]));
+    let mut session = endpoint.session(&task);
+    authorization.set_down(true);
+    // Until the present token is of no use any more.
+    thread::sleep(Duration::from_secs(9));
+    session.flush();
+    session.store(&stores[0][0]);
+    session.send(request::StartCommit::default());
+    assert_says(
+        &endpoint.failure(session),
+        &[
+            "no message was acknowledged for 8 s while 1 are due",
+            "; last error: ",
+            "logging in to the brokers: asking",
+            &authorization.endpoint,
+            "check credentials.token_endpoint, and that it can be reached from here",
+        ],
+    );
 }
 
 #[test]

@@ -136,9 +136,75 @@ fn a_client_goes_while_a_token_is_due() {
     let source = Source::of(&credentials).unwrap().unwrap();
     // Neither handle is looked at before there is a token.
     let (client, queue) = (NonNull::dangling(), NonNull::dangling());
-    let mut thread = Thread { client, queue, stop: Arc::clone(&stop), source, runtime };
+    let mut thread =
+        Thread { client, queue, stop: Arc::clone(&stop), trouble: Arc::default(), source, runtime };
     let renewing = thread::spawn(move || thread.renew().is_none());
     let _connected = silent.accept().unwrap();
     stop.told.notify_one();
     assert!(renewing.join().unwrap());
+}
+
+/// Answers each request for a token by the next of `answers`, and the rest by the last of them; tells of each.
+fn authorization(answers: &'static [(u16, &'static str)]) -> (String, mpsc::Receiver<u16>) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let endpoint = format!("http://{}/token", listener.local_addr().unwrap());
+    let (told, asked) = mpsc::channel();
+    thread::spawn(move || {
+        for (number, mut stream) in listener.incoming().flatten().enumerate() {
+            let (status, body) = answers[number.min(answers.len() - 1)];
+            let _head = stream.read(&mut [0; 4096]).unwrap();
+            let length = body.len();
+            let _client_may_be_gone = write!(
+                stream,
+                "HTTP/1.1 {status} X\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+            );
+            let _receiver_may_have_enough = told.send(status);
+        }
+    });
+    (endpoint, asked)
+}
+
+/// librdkafka alone would ask again ten seconds after each failure: a short token would have ended by then.
+#[test]
+fn a_token_that_did_not_come_is_asked_for_again_soon_and_until_it_comes() {
+    const TOKEN: &str = r#"{"access_token":"a.b.c","expires_in":2}"#;
+    // A refusal is final for one attempt.
+    let refused = (400, r#"{"error":"temporarily_unavailable"}"#);
+    let answers = Box::leak(Box::new([(200, TOKEN), refused, refused, (200, TOKEN)]));
+    let (endpoint, asked) = authorization(answers);
+    let mut config = config();
+    // Nobody listens there.
+    config.bootstrap_servers = "127.0.0.1:1".to_owned();
+    config.credentials = Some(Credentials::OauthClientCredentials {
+        token_endpoint: endpoint.parse().unwrap(),
+        client_id: "me".to_owned(),
+        client_secret: Secret::new("x"),
+        scope: None,
+        extensions: std::collections::BTreeMap::new(),
+    });
+    let client =
+        Detached::new(Kind::Consumer, &client_settings(&config), config.credentials.as_ref()).unwrap();
+    let soon = Duration::from_secs(9);
+    assert_eq!(asked.recv_timeout(soon), Ok(200));
+    assert_eq!(client.login_trouble(), None);
+    assert_eq!(asked.recv_timeout(soon), Ok(400));
+    assert_eq!(asked.recv_timeout(soon), Ok(400));
+    let trouble = client.login_trouble().expect("the first failure was told before the next attempt");
+    assert_eq!(
+        trouble,
+        format!(
+            "logging in to the brokers: asking {endpoint} for a token: it answered 400 (temporarily_unavailable); check \
+             credentials.token_endpoint, and that this client may use the grant client_credentials"
+        )
+    );
+    assert_eq!(asked.recv_timeout(soon), Ok(200));
+    // The next one is asked for when this one is in use.
+    assert_eq!(asked.recv_timeout(soon), Ok(200));
+    assert_eq!(client.login_trouble(), None);
+}
+
+#[test]
+fn pauses_grow_up_to_a_bound() {
+    let pauses = [0, 1, 2, 3, 4, 5, 6, u32::MAX].map(|failures| pause_after(failures).as_secs());
+    assert_eq!(pauses, [1, 2, 4, 8, 16, 20, 20, 20]);
 }
