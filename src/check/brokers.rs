@@ -228,11 +228,17 @@ fn topic<W: Write>(
             return Ok(());
         }
     };
-    let TopicFacts { partitions, operations } = facts;
+    let TopicFacts { partitions, replicas, operations } = facts;
     let plural = if partitions == 1 { "" } else { "s" };
     report.add(Finding::ok(TOPIC, topic, format!("it has {partitions} partition{plural}")))?;
     report.add(rights(topic, needed, operations.as_deref()))?;
-    report.add(limit(topic, inspection.setting(topic, "max.message.bytes")))?;
+    let settings = inspection.settings(topic);
+    if let Ok(settings) = &settings
+        && let Some(finding) = in_sync(topic, settings.get("min.insync.replicas"), replicas)
+    {
+        report.add(finding)?;
+    }
+    report.add(limit(topic, settings.map(|mut settings| settings.remove("max.message.bytes"))))?;
     Ok(())
 }
 
@@ -249,6 +255,14 @@ fn rights(topic: &str, needed: &[Operation], allowed: Option<&[Operation]>) -> F
     }
     let remedy = remedy_of_rights(&missing);
     Finding::failed(RIGHTS, topic, format!("this user lacks {}", names(&missing)), remedy)
+}
+
+/// A warning, where a topic wants more replicas in sync than it has.
+fn in_sync(topic: &str, min_in_sync: Option<&String>, replicas: i32) -> Option<Finding> {
+    let min = min_in_sync.filter(|min| kafka::is_beyond(min, replicas))?;
+    let result = format!("{min} of {replicas}: {}", kafka::BEYOND_REPLICAS);
+    let remedy = "lower min.insync.replicas of the topic, or give it more replicas";
+    Some(Finding::failed(IN_SYNC, topic, result, remedy).into_warning())
 }
 
 fn limit(topic: &str, setting: Result<Option<String>, kafka::Error>) -> Finding {
@@ -343,6 +357,7 @@ const BROKERS: &str = "brokers";
 const ADVERTISED: &str = "advertised addresses";
 const TOPIC: &str = "topic";
 const RIGHTS: &str = "rights";
+const IN_SYNC: &str = "min.insync.replicas";
 const LIMIT: &str = "max.message.bytes";
 
 /// How long names, connections and answers may take.
@@ -404,6 +419,17 @@ mod tests {
             Status::Ok
         );
         assert_eq!(rights("t", &NEEDED, None).status, Status::Skipped);
+    }
+
+    #[test]
+    fn more_replicas_in_sync_than_there_are_deserve_a_look() {
+        let found = in_sync("t", Some(&"2".to_owned()), 1).unwrap();
+        assert_eq!(found.status, Status::Warning);
+        assert!(
+            found.result.starts_with("2 of 1: min.insync.replicas of the topic is more than it has replicas")
+        );
+        assert_eq!(in_sync("t", Some(&"2".to_owned()), 2), None);
+        assert_eq!(in_sync("t", None, 1), None);
     }
 
     #[test]

@@ -125,6 +125,25 @@ pub(super) fn describe(
     topics: &[&str],
     timeout: Duration,
 ) -> Result<Vec<Result<i32, Code>>, Error> {
+    let layouts = describe_layouts(client, brokers, topics, timeout)?;
+    Ok(layouts.into_iter().map(|found| found.map(|layout| layout.partitions)).collect())
+}
+
+/// How a topic is laid out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Layout {
+    pub(super) partitions: i32,
+    /// Those of the partition that has the fewest.
+    pub(super) replicas: i32,
+}
+
+/// As [`describe`], with the number of replicas.
+pub(super) fn describe_layouts(
+    client: &Client,
+    brokers: &str,
+    topics: &[&str],
+    timeout: Duration,
+) -> Result<Vec<Result<Layout, Code>>, Error> {
     let doing = match topics {
         [one] => format!("asking for topic \"{one}\""),
         [first, rest @ ..] => format!("asking for topic \"{first}\" and {} others", rest.len()),
@@ -161,8 +180,8 @@ pub(super) fn ask_topics(client: &Client, topics: &[&str], timeout: Duration) ->
     Ok(())
 }
 
-/// The answer to [`ask_topics`]: each topic with its number of partitions.
-pub(super) fn described_topics(answer: &Event) -> Vec<(String, Result<i32, Code>)> {
+/// The answer to [`ask_topics`]: each topic with its layout.
+pub(super) fn described_topics(answer: &Event) -> Vec<(String, Result<Layout, Code>)> {
     // SAFETY: the event is an answer of this kind (null otherwise), and what it points to lives as long as it.
     unsafe {
         let result = sys::rd_kafka_event_DescribeTopics_result(answer.as_ptr());
@@ -176,10 +195,11 @@ pub(super) fn described_topics(answer: &Event) -> Vec<(String, Result<i32, Code>
             .map(|&topic| {
                 let code = Code(rd_kafka_error_code(sys::rd_kafka_TopicDescription_error(topic)));
                 let mut partitions = 0;
-                sys::rd_kafka_TopicDescription_partitions(topic, &mut partitions);
+                let infos = sys::rd_kafka_TopicDescription_partitions(topic, &mut partitions);
+                let replicas = fewest_replicas(items(infos, partitions));
                 let partitions = i32::try_from(partitions).unwrap_or(0);
                 let found = match code.0 {
-                    0 if partitions > 0 => Ok(partitions),
+                    0 if partitions > 0 => Ok(Layout { partitions, replicas }),
                     0 => Err(Code(Name::RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE as i32)),
                     _ => Err(code),
                 };
@@ -187,6 +207,21 @@ pub(super) fn described_topics(answer: &Event) -> Vec<(String, Result<i32, Code>
             })
             .collect()
     }
+}
+
+/// Replicas of the partition that has the fewest; 0 where there is none.
+///
+/// # Safety
+///
+/// The partitions must be live.
+pub(super) unsafe fn fewest_replicas(partitions: &[*const sys::rd_kafka_TopicPartitionInfo_t]) -> i32 {
+    let replicas = partitions.iter().map(|&partition| {
+        let mut count = 0;
+        // SAFETY: as the caller promised; only the count is used.
+        unsafe { sys::rd_kafka_TopicPartitionInfo_replicas(partition, &mut count) };
+        i32::try_from(count).unwrap_or(i32::MAX)
+    });
+    replicas.min().unwrap_or(0)
 }
 
 /// What the brokers tell of the settings of topics: values by name, by topic.

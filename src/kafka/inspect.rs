@@ -5,6 +5,7 @@
 
 #![allow(unsafe_code, reason = "librdkafka's admin calls")]
 
+use std::collections::BTreeMap;
 use std::ffi::c_int;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use sys::rd_kafka_AclOperation_t as Acl;
 use sys::rd_kafka_admin_op_t as AdminOperation;
 use sys::rd_kafka_resp_err_t as Name;
 
-use super::admin::{Question, create_error, created_topics, items, options, topic_settings};
+use super::admin::{Question, create_error, created_topics, fewest_replicas, items, options, topic_settings};
 use super::client::{Code, Detached, Kind, c_name, owned};
 use super::error::{Error, remedy};
 use super::settings::client_settings;
@@ -53,6 +54,8 @@ pub struct Node {
 pub struct TopicFacts {
     /// How many partitions it has.
     pub partitions: usize,
+    /// Replicas of the partition that has the fewest.
+    pub replicas: i32,
     /// What this user may do with it, if the brokers tell.
     pub operations: Option<Vec<Operation>>,
 }
@@ -188,10 +191,11 @@ impl Inspection {
                 return Ok(Err(trouble(code)));
             }
             let mut partitions = 0;
-            sys::rd_kafka_TopicDescription_partitions(found, &mut partitions);
+            let infos = sys::rd_kafka_TopicDescription_partitions(found, &mut partitions);
+            let replicas = fewest_replicas(items(infos, partitions));
             let mut count = 0;
             let allowed = sys::rd_kafka_TopicDescription_authorized_operations(found, &mut count);
-            Ok(Ok(TopicFacts { partitions, operations: operations(allowed.cast(), count) }))
+            Ok(Ok(TopicFacts { partitions, replicas, operations: operations(allowed.cast(), count) }))
         }
     }
 
@@ -216,14 +220,14 @@ impl Inspection {
         }
     }
 
-    /// The value of a topic's setting, if the brokers tell.
+    /// A topic's settings, as far as the brokers tell.
     ///
     /// # Errors
     ///
     /// [`Error::Unreachable`], which also stands for a refusal.
-    pub fn setting(&self, topic: &str, setting: &str) -> Result<Option<String>, Error> {
+    pub fn settings(&self, topic: &str) -> Result<BTreeMap<String, String>, Error> {
         let mut told = topic_settings(&self.client, &self.brokers, &[topic], self.timeout)?;
-        Ok(told.remove(topic).and_then(|mut settings| settings.remove(setting)))
+        Ok(told.remove(topic).unwrap_or_default())
     }
 
     fn question<'a>(&'a self, doing: &'a str) -> Question<'a> {

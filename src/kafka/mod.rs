@@ -45,7 +45,7 @@ pub use self::admin::{create_missing, probe};
 pub use self::consumer::{Consumer, Record, Start};
 pub use self::error::Error;
 pub use self::exit::exit_now;
-pub use self::fit::check_topics;
+pub use self::fit::{BEYOND_REPLICAS, check_topics, is_beyond};
 pub use self::inspect::{ClusterFacts, Inspection, Node, Operation, TopicFacts, Trouble};
 pub use self::ledger::AckTracker;
 pub use self::notes::{Header, Note};

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::broker::{Admin, unique};
+use crate::broker::{Admin, cli, unique};
 use crate::common::brokers::read;
 use crate::common::runtime::{self, stores};
 use crate::common::services;
@@ -111,6 +111,17 @@ fn validate_refuses_what_the_brokers_would_not_make() {
     ] {
         assert_says(&validate(&endpoint, &resources).failure(), &parts);
     }
+    // Brokers like this one take the number of replicas in its place, others would acknowledge nothing.
+    let beyond = unique("beyond");
+    let arguments = ["topics", "--bootstrap-server", &kafka.plaintext, "--create", "--topic", &beyond];
+    cli(&[&arguments[..], &["--config", "min.insync.replicas=2"]].concat());
+    let answer = validate(&endpoint, &[json!({"topic": beyond})]);
+    answer.response();
+    let told = "min.insync.replicas of the topic is more than it has replicas";
+    assert!(answer.stderr().contains(told), "{}", answer.stderr());
+    let answer = validate(&endpoint, &[json!({"topic": present})]);
+    assert!(!answer.stderr().contains(told), "{}", answer.stderr());
+
     // A topic that exists is left as it is, and one whose properties are known passes.
     validate(&endpoint, &config(&present, json!({"retention.ms": 5000}))).response();
     validate(&endpoint, &config(&missing, json!({"retention.ms": 5000}))).response();
