@@ -27,16 +27,43 @@ pub(super) fn check<W: Write>(
     };
     let mut wanted: Vec<(&NewTopic, &[Operation])> =
         topics.iter().map(|topic| (topic, &NEEDED[..])).collect();
-    if config.advanced.delivery == Delivery::ExactlyOnce {
+    let transacts = config.advanced.delivery == Delivery::ExactlyOnce;
+    if transacts {
         wanted.push((&progress, &NEEDED_OF_PROGRESS));
     }
     match reach(config, report)? {
         Ok(inspection) => {
-            wanted.into_iter().try_for_each(|(wanted, needed)| topic(&inspection, wanted, needed, report))
+            for (wanted, needed) in wanted {
+                topic(&inspection, wanted, needed, report)?;
+            }
+            if transacts {
+                report.add(transactions(kafka::could_transact(config, WITHIN * 2)))?;
+            }
         }
-        Err(failed) => wanted.into_iter().try_for_each(|(wanted, _)| {
-            report.add(Finding::skipped(TOPIC, wanted.name.as_str(), not_checked(failed))).map(drop)
-        }),
+        Err(failed) => {
+            for (wanted, _) in wanted {
+                report.add(Finding::skipped(TOPIC, wanted.name.as_str(), not_checked(failed)))?;
+            }
+            if transacts {
+                report.add(Finding::skipped(TRANSACTIONS, "", not_checked(failed)))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether transactions can be had: rights on transactional ids, a coordinator, a time-out that the brokers allow.
+fn transactions(outcome: Result<(), kafka::Error>) -> Finding {
+    match outcome {
+        Ok(()) => Finding::ok(
+            TRANSACTIONS,
+            "",
+            "this user may have transactional ids, and the brokers a coordinator",
+        ),
+        Err(error) => {
+            let (reason, remedy) = parts(&error);
+            Finding::failed(TRANSACTIONS, "", reason, remedy)
+        }
     }
 }
 
@@ -302,9 +329,9 @@ fn failed_step(config: &EndpointConfig, reason: &str) -> &'static str {
 /// What came, and what to do.
 fn parts(error: &kafka::Error) -> (String, String) {
     match error {
-        kafka::Error::Unreachable { reason, remedy, .. } | kafka::Error::Create { reason, remedy, .. } => {
-            (reason.clone(), (*remedy).to_owned())
-        }
+        kafka::Error::Unreachable { reason, remedy, .. }
+        | kafka::Error::Create { reason, remedy, .. }
+        | kafka::Error::Transaction { reason, remedy, .. } => (reason.clone(), (*remedy).to_owned()),
         other => (other.to_string(), String::new()),
     }
 }
@@ -357,6 +384,7 @@ const BROKERS: &str = "brokers";
 const ADVERTISED: &str = "advertised addresses";
 const TOPIC: &str = "topic";
 const RIGHTS: &str = "rights";
+const TRANSACTIONS: &str = "transactions";
 const IN_SYNC: &str = "min.insync.replicas";
 const LIMIT: &str = "max.message.bytes";
 

@@ -1,7 +1,7 @@
 //! `materialize-kafka check`: what Validate would find out, step by step, for people and scripts.
 //!
 //! Each step has a result and, where it failed, a remedy. What needs a step that failed is skipped; brokers and registry are
-//! checked independently. Nothing is changed anywhere, and nothing that is configured is printed but addresses, names of users' own
+//! checked independently. Nothing is changed anywhere (but for a transactional id of its own, with `exactly_once`), and nothing that is configured is printed but addresses, names of users' own
 //! choosing and what is no secret by its place.
 
 mod brokers;

@@ -52,4 +52,4 @@ pub use self::notes::{Header, Note};
 pub use self::outbox::{Committed, Outbox, Topic};
 pub use self::progress::{ProgressReader, prepare_progress_topic};
 pub use self::settings::{BATCH_BYTES, client_settings, producer_settings};
-pub use self::transaction::fence;
+pub use self::transaction::{could_transact, fence};

@@ -115,19 +115,32 @@ pub(super) fn init(client: &Client, id: &str, bound: Duration) -> Result<(), Err
     }
 }
 
+/// Finds out whether this user may have transactional ids, by taking one over that no task has. No topic is touched, and the
+/// brokers forget the id by themselves (`transactional.id.expiration.ms`, a week by default); it is always the same one.
+///
+/// # Errors
+///
+/// Why the id could not be taken over within `bound`.
+pub fn could_transact(config: &EndpointConfig, bound: Duration) -> Result<(), Error> {
+    take_over(config, CHECK_ID, bound)
+}
+
+/// Takes an id over by a client of its own, which is gone then.
+fn take_over(config: &EndpointConfig, id: &str, bound: Duration) -> Result<(), Error> {
+    let mut settings = client_settings(config);
+    settings.set("message.timeout.ms", "0");
+    transactional(&mut settings, config, id);
+    let client = Detached::new(Kind::Producer, &settings, config.credentials.as_ref())?;
+    init(&client, id, bound)
+}
+
 /// Fences those who have these transactional ids, and aborts what they left open.
 ///
 /// # Errors
 ///
 /// The first id that could not be taken over within the stall time-out.
 pub fn fence(config: &EndpointConfig, ids: &[String]) -> Result<(), Error> {
-    let fence_one = |id: &String| {
-        let mut settings = client_settings(config);
-        settings.set("message.timeout.ms", "0");
-        transactional(&mut settings, config, id);
-        let client = Detached::new(Kind::Producer, &settings, config.credentials.as_ref())?;
-        init(&client, id, config.advanced.stall_timeout)
-    };
+    let fence_one = |id: &String| take_over(config, id, config.advanced.stall_timeout);
     for ids in ids.chunks(AT_ONCE) {
         thread::scope(|scope| {
             let fencing: Vec<_> = ids.iter().map(|id| scope.spawn(move || fence_one(id))).collect();
@@ -160,6 +173,9 @@ fn refused(id: &str, doing: &'static str, error: &TransactionError, last: Option
 const SLICE: Duration = Duration::from_millis(1000);
 const PAUSE: Duration = Duration::from_millis(10);
 const ABORT_WITHIN: Duration = Duration::from_millis(1000);
+
+/// Those of tasks end with a range of keys.
+const CHECK_ID: &str = "materialize-kafka/check";
 
 /// Ids that are taken over at once: each costs a client, with its threads and connections.
 const AT_ONCE: usize = 16;

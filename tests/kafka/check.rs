@@ -7,7 +7,7 @@ use std::thread;
 
 use serde_json::{Value, json};
 
-use crate::broker::{Admin, Change, acl, unique};
+use crate::broker::{Admin, Change, acl, cli, unique};
 use crate::common::services::{self, Login};
 use crate::endpoint::Endpoint;
 
@@ -130,4 +130,48 @@ fn rights_that_lack_and_topics_that_cannot_be_created_are_told() {
     let (status, result) = finding(&whole, "topic", &missing);
     assert_eq!(status, "failed");
     assert!(result.contains("INVALID_REPLICATION_FACTOR"), "{result}");
+}
+
+/// Asking who may do what takes rights on the cluster; trying does not.
+#[test]
+fn whether_transactions_can_be_had_is_tried() {
+    let Some(kafka) = services::kafka() else { return };
+    let advanced = json!({"delivery": "exactly_once", "progress_topic": unique("progress")});
+    let limited = Endpoint::json(&kafka.sasl_plaintext)
+        .login("PLAIN", &kafka.limited)
+        .set("advanced", advanced.clone());
+    let principal = format!("User:{}", kafka.limited.user);
+    let rights = |change: &[&str]| {
+        let arguments = ["acls", "--bootstrap-server", &kafka.plaintext, "--allow-principal", &principal];
+        let ids = ["--transactional-id", "materialize-kafka/", "--resource-pattern-type", "prefixed"];
+        let operations = ["--operation", "Describe", "--operation", "Write"];
+        cli(&[&arguments[..], change, &ids, &operations].concat());
+    };
+    rights(&["--remove", "--force"]);
+    let (whole, ok) = check(&limited, None, &[]);
+    assert!(!ok);
+    let (status, result) = finding(&whole, "transactions", "");
+    assert!(status == "failed" && result.contains("TRANSACTIONAL_ID_AUTHORIZATION_FAILED"), "{whole:#}");
+    assert!(
+        whole
+            .to_string()
+            .contains("allow this user Describe and Write on the transactional ids that begin with"),
+        "{whole:#}"
+    );
+    rights(&["--add"]);
+    let (whole, _) = check(&limited, None, &[]);
+    assert_eq!(finding(&whole, "transactions", "").0, "ok", "{whole:#}");
+    rights(&["--remove", "--force"]);
+
+    let long = Endpoint::json(&kafka.plaintext).set("advanced", advanced);
+    let (whole, ok) = check(&long, None, &[]);
+    assert!(ok, "{whole:#}");
+    let mut long = long;
+    long.config["advanced"]["transaction_timeout"] = json!("1h");
+    let (whole, ok) = check(&long, None, &[]);
+    assert!(!ok);
+    assert!(finding(&whole, "transactions", "").1.contains("INVALID_TRANSACTION_TIMEOUT"), "{whole:#}");
+    // Where it is not configured, nothing is tried.
+    let (whole, _) = check(&Endpoint::json(&kafka.plaintext), None, &[]);
+    assert!(!whole.to_string().contains("transactions"), "{whole:#}");
 }
