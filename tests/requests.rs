@@ -208,6 +208,30 @@ fn bindings_that_claim_one_subject_are_told_in_validate() {
     }
 }
 
+/// Consumers look for a schema by the name of the topic that they read.
+#[test]
+fn subjects_have_the_prefix_of_topics() {
+    let servers = Servers::start(&["prod.things"]);
+    let mut config = servers.avro();
+    config["schema_registry"]["subject_strategy"] = json!("topic_name");
+    config["advanced"] = json!({"topic_prefix": "prod."});
+    let mut connector = Connector::start(Codec::Proto);
+    connector.spec();
+    connector.ask(task(TASK, &config).validate()).validated.unwrap();
+    connector.ask(open_request(&build(TASK, &config).spec)).opened.unwrap();
+    connector.end().assert_clean();
+    let asked: Vec<_> =
+        servers.registry.requests().into_iter().map(|seen| (seen.method, seen.path)).collect();
+    let of =
+        |path: &str| asked.iter().filter(|(method, seen)| method == "POST" && seen.starts_with(path)).count();
+    for part in ["key", "value"] {
+        assert_eq!(of(&format!("/subjects/prod.things-{part}/versions")), 1, "{asked:?}");
+    }
+    assert_eq!(of("/subjects/"), 2, "{asked:?}");
+    // Validate asks for what Open registers.
+    assert_eq!(of("/compatibility/subjects/prod.things-key/"), of("/compatibility/"), "{asked:?}");
+}
+
 /// What the registry would not take is told by Validate, as far as it is certain, and by Apply, which knows the fields.
 #[test]
 fn schemas_that_are_not_compatible_are_told_before_anything_runs() {

@@ -116,6 +116,24 @@ mod tests {
         assert_eq!(subjects("topic_record_name", named), ["a.b-com.acme.Order.Key", "a.b-com.acme.Order"]);
     }
 
+    /// The topic of a message is the whole one, and consumers look for its schema by that.
+    #[test]
+    fn subjects_have_the_topics_prefix_and_records_do_not() {
+        let subjects = |strategy: &str| {
+            let config = format!(
+                r#"{{"bootstrap_servers":"b","message_format":"Avro","schema_registry":{{"endpoint":"http://r","record_namespace":"com.acme","subject_strategy":"{strategy}"}},"advanced":{{"topic_prefix":"prod."}}}}"#
+            );
+            let config = EndpointConfig::parse(config.as_bytes()).unwrap();
+            let resource = Resource::parse(br#"{"topic":"orders"}"#).unwrap();
+            let naming = Naming::new(&config, &resource, config.topic(&resource).unwrap().name.as_str());
+            naming.subject(Part::Value, r#""long""#)
+        };
+        assert_eq!(subjects("topic_hash"), schema::subject("prod.orders", r#""long""#));
+        assert_eq!(subjects("topic_name"), "prod.orders-value");
+        assert_eq!(subjects("record_name"), "com.acme.orders");
+        assert_eq!(subjects("topic_record_name"), "prod.orders-com.acme.orders");
+    }
+
     #[test]
     fn two_schemas_of_one_subject_are_refused() {
         let claim = |subject: &str, text: &str| vec![(subject.to_owned(), Schema::avro(text))];
