@@ -148,13 +148,9 @@ impl Delivery {
         false
     }
 
-    /// Remembers an error that may explain a stall. That brokers refuse a token which has ended is explained in turn by why there
-    /// is no other.
+    /// Remembers an error that may explain a stall.
     fn trouble(&self, text: &str) {
-        self.ledger.trouble(match self.client.login_trouble() {
-            Some(reason) if !text.contains(&reason) => format!("{text}; and no new token: {reason}"),
-            _ => text.to_owned(),
-        });
+        self.ledger.trouble(explained(text, self.client.login_trouble()));
     }
 
     fn delivered(&mut self, event: &Event) {
@@ -183,6 +179,14 @@ impl Delivery {
             debug!(code = code.0, %text, "an error of the client");
             self.trouble(&text);
         }
+    }
+}
+
+/// That brokers refuse a token which has ended is explained in turn by why there is no other.
+fn explained(text: &str, login_trouble: Option<String>) -> String {
+    match login_trouble {
+        Some(reason) if !text.contains(&reason) => format!("{text}; and no new token: {reason}"),
+        _ => text.to_owned(),
     }
 }
 
@@ -309,6 +313,16 @@ const CLOSE_WITHIN: Duration = Duration::from_secs(3);
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_refused_token_is_explained_by_why_there_is_no_other() {
+        let refused = "SASL authentication error: {\"status\":\"invalid_token\"}";
+        assert_eq!(explained(refused, None), refused);
+        let reason = || Some("it answered 503".to_owned());
+        assert_eq!(explained(refused, reason()), format!("{refused}; and no new token: it answered 503"));
+        let told = "Failed to acquire SASL OAUTHBEARER token: it answered 503";
+        assert_eq!(explained(told, reason()), told);
+    }
 
     #[test]
     fn logs_are_limited_by_facility_in_each_stretch_and_those_held_back_are_counted() {
