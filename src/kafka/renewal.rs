@@ -246,11 +246,11 @@ const PRINCIPAL: &std::ffi::CStr = c"materialize-kafka";
 /// The pause after a failure that followed on so many others. Nothing is lost by asking often: each attempt is one small
 /// request, and what may pass in a moment has been tried again within it already.
 fn pause_after(failures: u32) -> Duration {
-    Duration::from_secs(1 << failures.min(5)).min(LONGEST_PAUSE)
+    Duration::from_secs(1 << failures.min(4)).min(LONGEST_PAUSE)
 }
 
-/// The authorization server is asked for no longer than this after it has come back.
-const LONGEST_PAUSE: Duration = Duration::from_secs(20);
+/// librdkafka, which is told of each failure, asks after this time by itself.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 /// A wait for librdkafka's word; whoever ends the thread interrupts it.
 const POLL: Duration = Duration::from_secs(1);
