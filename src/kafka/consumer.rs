@@ -13,10 +13,11 @@ use rdkafka::ClientConfig;
 use rdkafka_sys as sys;
 use rdkafka_sys::rd_kafka_resp_err_t as Name;
 
-use super::admin::{describe, is_unknown_topic};
+use super::admin::is_unknown_topic;
 use super::client::{Client, Code, Content, Kind, RawMessage, TopicHandle, c_name, millis, owned};
 use super::delivery::LogLimit;
 use super::error::{Error, remedy};
+use super::layout::describe;
 use super::settings::client_settings;
 use crate::config::EndpointConfig;
 

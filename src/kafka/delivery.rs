@@ -13,9 +13,9 @@ use rdkafka_sys as sys;
 use rdkafka_sys::rd_kafka_resp_err_t as Name;
 use tracing::{debug, error, info, warn};
 
-use super::admin::{ask_topics, described_topics};
 use super::client::{Client, Code, Content, Event, Report};
 use super::error::Error;
+use super::layout::{ask_topics, described_topics};
 use super::ledger::{AckTracker, Reports, untag};
 use super::statistics::Statistics;
 

@@ -10,11 +10,10 @@ use rdkafka_sys as sys;
 use rdkafka_sys::rd_kafka_resp_err_t as Name;
 use tracing::{debug, warn};
 
-use super::admin::{
-    Layout, Question, create_error, created_topics, describe_layouts, is_unknown_topic, topic_settings,
-};
+use super::admin::{Question, create_error, created_topics, is_unknown_topic, topic_settings};
 use super::client::{Client, Detached, Kind};
 use super::error::Error;
+use super::layout::{Layout, describe_layouts};
 use super::settings::client_settings;
 use crate::config::{EndpointConfig, NewTopic};
 

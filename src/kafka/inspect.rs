@@ -14,9 +14,10 @@ use sys::rd_kafka_AclOperation_t as Acl;
 use sys::rd_kafka_admin_op_t as AdminOperation;
 use sys::rd_kafka_resp_err_t as Name;
 
-use super::admin::{Question, create_error, created_topics, fewest_replicas, items, options, topic_settings};
+use super::admin::{Question, create_error, created_topics, items, options, topic_settings};
 use super::client::{Code, Detached, Kind, c_name, owned};
 use super::error::{Error, remedy};
+use super::layout::fewest_replicas;
 use super::settings::client_settings;
 use crate::config::{EndpointConfig, NewTopic};
 

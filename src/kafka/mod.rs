@@ -3,7 +3,7 @@
 //! mock cluster.
 //!
 //! All of the crate's `unsafe` is in this room, in `client` (owned handles of librdkafka's objects), and in
-//! the thin calls of `admin`, `inspect`, `notes`, `progress`, `consumer`, `renewal`, `mock` and `exit`. What is written is lent to librdkafka without a
+//! the thin calls of `admin`, `inspect`, `layout`, `notes`, `progress`, `consumer`, `renewal`, `mock` and `exit`. What is written is lent to librdkafka without a
 //! copy; `ledger` owns the memory until the delivery reports of everything in it have come.
 //!
 //! Threads: the session's thread owns the [`Outbox`]; one thread named `delivery` polls librdkafka's main
@@ -21,6 +21,7 @@ mod exit;
 mod fit;
 mod gather;
 mod inspect;
+mod layout;
 mod ledger;
 pub mod mock;
 mod notes;

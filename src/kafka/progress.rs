@@ -13,10 +13,11 @@ use rdkafka_sys as sys;
 use rdkafka_sys::rd_kafka_resp_err_t as Name;
 use tracing::{info, warn};
 
-use super::admin::{Question, create_error, created_topics, describe, is_unknown_topic, topic_settings};
+use super::admin::{Question, create_error, created_topics, is_unknown_topic, topic_settings};
 use super::client::{Code, Detached, Kind};
 use super::consumer::{Consumer, Read, Record, Start};
 use super::error::{Error, remedy};
+use super::layout::describe;
 use super::settings::client_settings;
 use super::topics::{GETS_ROUND_WITHIN, check_partitions};
 use crate::config::{EndpointConfig, NewTopic};

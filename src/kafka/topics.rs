@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 use rdkafka_sys::rd_kafka_resp_err_t as Name;
 use tracing::debug;
 
-use super::admin::{describe, is_unknown_topic, topic_settings};
+use super::admin::{is_unknown_topic, topic_settings};
 use super::client::Client;
 use super::error::{Error, remedy};
+use super::layout::describe;
 use super::ledger::TopicName;
 
 /// Records of one key must have an order, and be found.
