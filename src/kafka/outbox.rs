@@ -61,10 +61,8 @@ pub struct Committed {
 pub struct Outbox {
     /// Before `clients`: handles go before what they are handles of.
     topics: Vec<Lanes>,
-    /// Place in `topics` of each topic that was given: two of one name share a place, and so their order.
-    places: Vec<u32>,
-    /// How the partitions of each topic that was given are computed.
-    partitionings: Vec<Partitioning>,
+    /// Of each topic that was given.
+    ways: Vec<Way>,
     /// At least one until the outbox is dropped. Each partition belongs to one of them, so its order holds.
     clients: Vec<Arc<Client>>,
     ledger: Arc<AckTracker>,
@@ -116,6 +114,14 @@ struct Limits {
     gathered: usize,
     /// Bytes of key and value that librdkafka can be made to take.
     message: usize,
+}
+
+/// Where messages for a topic that was given go.
+#[derive(Debug, Clone, Copy)]
+struct Way {
+    /// The topic's place: two of one name share it, and so their order.
+    place: u32,
+    partitioning: Partitioning,
 }
 
 /// One topic with its lists of entries, one a partition.
@@ -206,10 +212,13 @@ impl Outbox {
             Detached::new(Kind::Producer, &settings, config.credentials.as_ref())
         };
         let mut names: Vec<TopicName> = Vec::new();
-        let mut places = Vec::with_capacity(topics.len());
+        let mut ways = Vec::with_capacity(topics.len());
         let mut place_of = HashMap::with_capacity(topics.len());
-        let mut partitionings: Vec<Partitioning> = topics.iter().map(|topic| topic.partitioning).collect();
-        for Topic { name, owner, .. } in topics {
+        let way = |place: usize, partitioning| Way {
+            place: u32::try_from(place).expect("a task has fewer topics"),
+            partitioning,
+        };
+        for Topic { name, owner, partitioning } in topics {
             let place = *place_of.entry(name.clone()).or_insert(names.len());
             match names.get_mut(place) {
                 Some(other) => {
@@ -218,13 +227,12 @@ impl Outbox {
                 }
                 None => names.push(TopicName { topic: name, owner, max_message_bytes: None }),
             }
-            places.push(u32::try_from(place).expect("a task has fewer topics"));
+            ways.push(way(place, partitioning));
         }
         let documents = names.len();
         if transactional_id.is_some() {
             let topic = config.advanced.progress_topic.to_string();
-            places.push(u32::try_from(names.len()).expect("a task has fewer topics"));
-            partitionings.push(Partitioning::default());
+            ways.push(way(names.len(), Partitioning::default()));
             let owner = "advanced.progress_topic".to_owned();
             names.push(TopicName { topic, owner, max_message_bytes: None });
         }
@@ -286,11 +294,10 @@ impl Outbox {
         }
         let transactions = transactional_id
             .zip(clients.first())
-            .map(|(id, client)| (Transactions::new(Arc::clone(client), id.to_owned()), places.len() - 1));
+            .map(|(id, client)| (Transactions::new(Arc::clone(client), id.to_owned()), ways.len() - 1));
         Ok(Self {
             topics: lanes,
-            places,
-            partitionings,
+            ways,
             clients,
             ledger,
             keys: Vec::new(),
@@ -327,8 +334,8 @@ impl Outbox {
     pub fn set_headers(&mut self, headers: Vec<Vec<Header>>) {
         self.notes = Notes::new(headers);
         let mut bytes = vec![0; self.topics.len()];
-        for (topic, &place) in self.places.iter().enumerate() {
-            let bytes = &mut bytes[place as usize];
+        for (topic, way) in self.ways.iter().enumerate() {
+            let bytes = &mut bytes[way.place as usize];
             *bytes = self.notes.header_bytes(topic).max(*bytes);
         }
         self.ledger.update(|state| state.header_bytes = bytes);
@@ -375,7 +382,8 @@ impl Outbox {
         has_value: bool,
         partition_key: Option<&[u8]>,
     ) -> Result<(), Error> {
-        let place = *self.places.get(topic).expect("the session numbers topics as it gave them") as usize;
+        let way = *self.ways.get(topic).expect("the session numbers topics as it gave them");
+        let place = way.place as usize;
         if !has_value {
             self.buffer.abandon();
         }
@@ -397,8 +405,7 @@ impl Outbox {
 
         let topic_lanes = &mut self.topics[place];
         let count = i32::try_from(topic_lanes.lanes.len()).expect("partition counts are i32");
-        let partitioning = *self.partitionings.get(topic).expect("as many as places");
-        let partition = partitioning.partition_of(partition_key.unwrap_or(key), count);
+        let partition = way.partitioning.partition_of(partition_key.unwrap_or(key), count);
         let lane = &mut topic_lanes.lanes[usize::try_from(partition).expect("partitions count from 0")];
         let number = u32::try_from(self.entries.len()).expect("a batch has a few thousand messages");
         if lane.first == NONE {
@@ -765,7 +772,7 @@ impl Outbox {
     /// As if the topic had had fewer partitions when it was asked for: the mock cannot add any.
     #[cfg(test)]
     pub(super) fn shrink_for_test(&mut self, topic: usize, partitions: usize) {
-        self.topics[self.places[topic] as usize].lanes.truncate(partitions);
+        self.topics[self.ways[topic].place as usize].lanes.truncate(partitions);
     }
 
     fn refusal(&self, place: usize, partition: i32, at: usize, code: Code) -> Error {
