@@ -275,7 +275,16 @@ impl AckTracker {
 
     /// Enters what a client has told of itself.
     pub(super) fn statistics(&self, client: usize, told: Statistics) {
-        self.lock().watch.statistics(client, told);
+        self.update(|state| state.watch.statistics(client, told));
+    }
+
+    /// Bytes that all of so many clients have sent so far, requests of every kind with all framing. Waits until they have told, for
+    /// at most `longest`.
+    pub(super) fn sent_bytes(&self, clients: usize, longest: Duration) -> Option<u64> {
+        let before = self.lock().watch.tellings();
+        let told = |state: &State| state.watch.sent_bytes(clients, &before);
+        self.wait_until(longest, |state| state.failure.is_some() || told(state).is_some());
+        told(&self.lock())
     }
 
     /// Tells in the log how things stand, if it is time to.

@@ -32,6 +32,7 @@ use super::gather::{Gathering, Page};
 use super::ledger::{AckTracker, State, TopicName, tag};
 use super::notes::{Header, Note, Notes};
 use super::settings::{BATCH_BYTES, LARGEST_MESSAGE, producer_settings, transactional};
+use super::statistics;
 use super::topics::{ask_limits, batch_bytes_below, check_partitions, partitions_of};
 use super::transaction::{self, Transactions};
 use crate::config::{EndpointConfig, Partitioning};
@@ -46,6 +47,16 @@ pub struct Topic {
     pub owner: String,
     /// How partitions are computed from keys.
     pub partitioning: Partitioning,
+}
+
+/// How an outbox is opened.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Manner<'i> {
+    /// Messages are written in transactions of this id, each recorded in the configuration's progress topic. Whoever had the id is
+    /// fenced, and what that one left open is aborted.
+    pub transactional_id: Option<&'i str>,
+    /// Clients tell often what they have sent, so that nobody waits long for [`sent_bytes`](Outbox::sent_bytes).
+    pub measured: bool,
 }
 
 /// What a commit has brought to the brokers.
@@ -177,36 +188,39 @@ impl Outbox {
         topics: Vec<Topic>,
         on_failure: Box<dyn Fn(Error) + Send + Sync>,
     ) -> Result<Self, Error> {
-        Self::open_with(config, topics, None, on_failure, |_| {})
+        Self::open_with(config, topics, Manner::default(), on_failure, |_| {})
     }
 
-    /// As [`open`](Self::open), for messages in transactions of id `id`, each recorded in the configuration's progress
-    /// topic. Whoever had the id is fenced, and what that one left open is aborted.
+    /// As [`open`](Self::open), in this manner.
     ///
     /// # Errors
     ///
     /// As with [`open`](Self::open); a transactional id that could not be taken over; a progress topic that is missing or
     /// has not one partition.
-    pub fn open_transactional(
+    pub fn open_in(
         config: &EndpointConfig,
         topics: Vec<Topic>,
-        id: &str,
+        manner: Manner<'_>,
         on_failure: Box<dyn Fn(Error) + Send + Sync>,
     ) -> Result<Self, Error> {
-        Self::open_with(config, topics, Some(id), on_failure, |_| {})
+        Self::open_with(config, topics, manner, on_failure, |_| {})
     }
 
     fn open_with(
         config: &EndpointConfig,
         topics: Vec<Topic>,
-        transactional_id: Option<&str>,
+        manner: Manner<'_>,
         on_failure: Box<dyn Fn(Error) + Send + Sync>,
         adjust: impl Fn(&mut ClientConfig),
     ) -> Result<Self, Error> {
+        let Manner { transactional_id, measured } = manner;
         let start = |batch_bytes| {
             let mut settings = producer_settings(config, batch_bytes);
             if let Some(id) = transactional_id {
                 transactional(&mut settings, config, id);
+            }
+            if measured {
+                settings.set("statistics.interval.ms", statistics::SOON.as_millis().to_string());
             }
             adjust(&mut settings);
             Detached::new(Kind::Producer, &settings, config.credentials.as_ref())
@@ -327,6 +341,14 @@ impl Outbox {
     #[must_use]
     pub fn tracker(&self) -> &Arc<AckTracker> {
         &self.ledger
+    }
+
+    /// Bytes that went to the brokers since the outbox was opened: requests of every kind, compressed, with the framing of
+    /// Kafka's protocol, without that of TLS. None where that is not known within a few seconds. To be asked for when nothing is on the
+    /// way, of an outbox that is [measured](Manner::measured): any other one would wait in vain.
+    #[must_use]
+    pub fn sent_bytes(&self) -> Option<u64> {
+        self.ledger.sent_bytes(self.clients.len(), statistics::SOON * 10)
     }
 
     /// Has the messages of each topic, by the order of the topics given to [`open`](Self::open), carry these headers;

@@ -16,6 +16,11 @@ pub(super) struct Load {
     pub(super) bytes: u64,
     /// Bytes of the keys and values that were committed, as the connector told.
     pub(super) message_bytes: u64,
+    /// Bytes that went to the brokers: requests of every kind, compressed, with framing, but without that of TLS and TCP; none if a
+    /// connector did not tell.
+    pub(super) sent_bytes: Option<u64>,
+    /// Sessions that there were.
+    pub(super) sessions: u64,
     /// From the first transaction's Flush to the last one's Acknowledged, without the starts of sessions.
     pub(super) time: Duration,
     /// For each transaction, from StartCommit to StartedCommit.
@@ -32,6 +37,7 @@ struct Figures {
     documents_per_second: u64,
     store_bytes: u64,
     message_bytes: u64,
+    sent_bytes: Option<u64>,
     commit_median_ms: f64,
     commit_p99_ms: f64,
     commit_max_ms: f64,
@@ -48,9 +54,17 @@ impl Load {
             Some(bytes) => format!("{} MiB, the connector's process", bytes >> 20),
             None => "unknown on this system".to_owned(),
         };
+        let sent = match figures.sent_bytes {
+            Some(bytes) => format!(
+                "{}{}: all requests to the brokers, compressed, with framing",
+                size(bytes),
+                share(bytes, self.message_bytes)
+            ),
+            None => "unknown: the connector did not tell in time".to_owned(),
+        };
         format!(
-            "{} document{} in {} transaction{}, {:.1} s\nrate         {} documents/s, {}/s\nto connector {}, as \
-             Stores\nmessages     {} of keys and values, before compression and framing\ncommits      median {:.1} ms, p99 {:.1} ms, max {:.1} ms\npeak memory  {memory}\n",
+            "{} document{} in {} transaction{}, {:.1} s\nrate         {} documents/s, {}/s of keys and \
+             values\nto connector {}, as Stores\nmessages     {} of keys and values\non the wire  {sent}\ncommits      median {:.1} ms, p99 {:.1} ms, max {:.1} ms\npeak memory  {memory}\n",
             grouped(self.stores),
             plural(self.stores),
             grouped(transactions),
@@ -83,12 +97,22 @@ impl Load {
             documents_per_second: per_second(self.stores, self.time),
             store_bytes: self.bytes,
             message_bytes: self.message_bytes,
+            sent_bytes: self.sent_bytes,
             commit_median_ms: ms(percentile(&commits, 50)),
             commit_p99_ms: ms(percentile(&commits, 99)),
             commit_max_ms: ms(percentile(&commits, 100)),
             peak_memory_bytes: self.peak_memory,
         }
     }
+}
+
+/// How much of a whole that is, as it is added in a line; empty where there is no whole.
+fn share(part: u64, whole: u64) -> String {
+    if whole == 0 {
+        return String::new();
+    }
+    let permille = (u128::from(part) * 1000 + u128::from(whole) / 2) / u128::from(whole);
+    format!(", {}.{} % of them", permille / 10, permille % 10)
 }
 
 /// The least of ascending times that so many of a hundred do not exceed; zero if there are none.
@@ -116,21 +140,28 @@ mod tests {
             stores: 1_500_000,
             bytes: 100_000_000,
             message_bytes: 192_300_000,
+            sent_bytes: Some(60_123_456),
+            sessions: 1,
             time: Duration::from_secs(3),
             commits: [30, 10, 20].map(Duration::from_millis).to_vec(),
             peak_memory: Some(110 << 20),
         };
         let expected = "\
 1,500,000 documents in 3 transactions, 3.0 s
-rate         500,000 documents/s, 64.1 MB/s
+rate         500,000 documents/s, 64.1 MB/s of keys and values
 to connector 100.0 MB, as Stores
-messages     192.3 MB of keys and values, before compression and framing
+messages     192.3 MB of keys and values
+on the wire  60.1 MB, 31.3 % of them: all requests to the brokers, compressed, with framing
 commits      median 20.0 ms, p99 30.0 ms, max 30.0 ms
 peak memory  110 MiB, the connector's process
 ";
         assert_eq!(load.text(), expected);
         let json: serde_json::Value = serde_json::from_str(&load.json()).unwrap();
         assert_eq!((&json["documents"], &json["commit_p99_ms"]), (&1_500_000.into(), &30.0.into()));
+        assert_eq!(json["sent_bytes"], 60_123_456);
+        let unknown = Load { sent_bytes: None, ..load };
+        assert!(unknown.text().contains("\non the wire  unknown: the connector did not tell in time\n"));
+        assert_eq!(share(5, 0), "");
         assert!(Load::default().text().ends_with("peak memory  unknown on this system\n"));
     }
 }

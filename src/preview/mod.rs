@@ -31,7 +31,6 @@ use std::io::{self, BufRead, BufReader, Read, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use clap::ValueEnum;
@@ -206,7 +205,7 @@ fn preview(args: &Args) -> Result<(), Error> {
         (None, None) => return Ok(()),
     };
     let progress = Progress::start(Arc::clone(&counters), goal, args.color.wanted(&io::stderr()));
-    let committed = order.map(|_| launch.measure());
+    let told = order.map(|_| launch.measure());
     let plan = sessions::Plan {
         launch: &launch,
         task: &task,
@@ -217,9 +216,10 @@ fn preview(args: &Args) -> Result<(), Error> {
         reader: reader.as_mut(),
     };
     let mut load = sessions::run(plan, documents)?;
-    if let Some(committed) = committed {
+    if let Some(told) = told {
         // Each session's log has been read to its end.
-        load.message_bytes = committed.load(Ordering::Relaxed);
+        load.message_bytes = told.message_bytes();
+        load.sent_bytes = told.sent_bytes(load.sessions);
     }
     if let Some(reader) = reader {
         let written = reader.written();

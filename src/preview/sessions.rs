@@ -56,6 +56,7 @@ pub(super) fn run<R: BufRead>(mut plan: Plan<'_>, mut documents: Documents<R>) -
             }
         }
         load.time += start.elapsed();
+        load.sessions += 1;
         load.peak_memory = load.peak_memory.max(connector.peak_memory());
         connector.end()?;
     }
