@@ -12,6 +12,7 @@
 
 mod avro;
 mod connector;
+mod digits;
 mod error;
 mod generate;
 mod landed;

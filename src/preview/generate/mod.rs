@@ -26,9 +26,8 @@ use serde_json::{Map, Value};
 use self::accept::Schema;
 use self::plan::Node;
 use self::random::Random;
-use super::connector;
 use super::error::Error;
-use super::task::{BuiltTask, Extractor, uuid};
+use super::task::{BuiltTask, Extractor, StoreDoc, uuid};
 use crate::protocol::messages::flow;
 use crate::protocol::{Codec, RequestWriter};
 use crate::schema::Bundle;
@@ -153,18 +152,17 @@ impl Generator {
         let request_error = |source| Error::Request { doing: "making Stores".to_owned(), source };
         let mut stores = 0;
         let mut deletions = Vec::new();
+        let mut store = StoreDoc::default();
         for number in from..end {
             let (collection, document) = self.document(schemas, number)?;
             for binding in &collection.bindings {
                 let extractor = usize::try_from(*binding).ok().and_then(|index| self.extractors.get(index));
                 let Some(extractor) = extractor else { continue };
-                let store = extractor.store_for(*binding, &document, self.order.codec);
+                extractor.store_for(*binding, &document, self.order.codec, &mut store);
                 if store.delete {
                     deletions.push(*binding);
                 }
-                requests
-                    .push(&connector::store_request(store, self.order.codec).into())
-                    .map_err(request_error)?;
+                requests.push_store(&store.borrowed(self.order.codec)).map_err(request_error)?;
                 stores += 1;
             }
         }
@@ -393,7 +391,12 @@ fn set(document: &mut Value, path: &[String], value: Value) {
 }
 
 fn member_value<'v>(value: &'v mut Value, name: &str) -> &'v mut Value {
-    member(value).entry(name).or_insert(Value::Null)
+    let members = member(value);
+    // Most are there, and their name is not made again.
+    if !members.contains_key(name) {
+        members.insert(name.to_owned(), Value::Null);
+    }
+    members.get_mut(name).expect("it is there or was put there right above")
 }
 
 /// The members of a value, which becomes an object if it is none.
