@@ -225,6 +225,7 @@ fn preview(args: &Args) -> Result<(), Error> {
     if let Some(reader) = reader {
         let written = reader.written();
         let landed = reader.finish()?;
+        // Stdout may be the same terminal.
         drop(progress);
         let messages = landed.messages();
         print(args, &servers, landed, formats_of(&servers.endpoint, &task.spec)?, start, &runtime)?;
@@ -232,6 +233,8 @@ fn preview(args: &Args) -> Result<(), Error> {
         if servers.are_embedded() && messages != written {
             return Err(Error::Count { messages, stores: written });
         }
+    } else {
+        drop(progress);
     }
     if order.is_some() { print_load(args, &load) } else { Ok(()) }
 }
@@ -248,20 +251,22 @@ fn ignoring(config: &EndpointConfig, spec: &flow::MaterializationSpec) -> Result
     spec.bindings.iter().map(of_binding).collect()
 }
 
-/// How the messages of each topic are written.
+/// How the messages of each topic are written, by each of the bindings that write to it.
 fn formats_of(
     config: &EndpointConfig,
     spec: &flow::MaterializationSpec,
-) -> Result<BTreeMap<String, Formats>, Error> {
-    let of_binding = |binding: &flow::Binding| {
-        Resource::parse(&binding.resource_config_json)
+) -> Result<BTreeMap<String, Vec<Formats>>, Error> {
+    let mut formats: BTreeMap<String, Vec<Formats>> = BTreeMap::new();
+    for binding in &spec.bindings {
+        let (topic, of_binding) = Resource::parse(&binding.resource_config_json)
             .and_then(|resource| Ok((config.topic(&resource)?.name.to_string(), config.formats(&resource)?)))
             .map_err(|source| Error::Config {
                 place: format!("the binding of topic {:?}", binding.resource_path.join(".")),
                 source,
-            })
-    };
-    spec.bindings.iter().map(of_binding).collect()
+            })?;
+        formats.entry(topic).or_default().push(of_binding);
+    }
+    Ok(formats)
 }
 
 /// Prints the messages that have landed.
@@ -269,13 +274,13 @@ fn print(
     args: &Args,
     servers: &Servers,
     landed: Landed,
-    formats: BTreeMap<String, Formats>,
+    formats: BTreeMap<String, Vec<Formats>>,
     start: Instant,
     runtime: &tokio::runtime::Runtime,
 ) -> Result<(), Error> {
     let summary = Summary::of(&landed, start.elapsed());
     let schemas = match &servers.endpoint.schema_registry {
-        Some(registry) if formats.values().any(Formats::has_schema) => {
+        Some(registry) if formats.values().flatten().any(Formats::has_schema) => {
             Some(runtime.block_on(Schemas::of(&landed, &Client::new(registry)?))?)
         }
         _ => None,
