@@ -222,7 +222,15 @@ fn a_load_leaves_its_figures_alone_on_the_screen() {
             continue;
         }
         let left = screen(&sent);
-        let starts = ["rate  ", "to connector ", "messages  ", "on the wire  ", "commits  ", "peak memory  "];
+        let starts = [
+            "rate  ",
+            "generator  ",
+            "to connector ",
+            "messages  ",
+            "on the wire  ",
+            "commits  ",
+            "peak memory  ",
+        ];
         assert!(left[0].contains("00 documents in "), "{left:?}");
         assert_eq!(left.len(), 1 + starts.len(), "{left:?}");
         assert!(left[1..].iter().zip(starts).all(|(line, start)| line.starts_with(start)), "{left:?}");

@@ -23,6 +23,8 @@ pub(super) struct Load {
     pub(super) sessions: u64,
     /// From the first transaction's Flush to the last one's Acknowledged, without the starts of sessions.
     pub(super) time: Duration,
+    /// How much of it was spent waiting for documents that were not made yet.
+    pub(super) waited: Duration,
     /// For each transaction, from StartCommit to StartedCommit.
     pub(super) commits: Vec<Duration>,
     /// The most memory that a connector's process ever had, in bytes; none where the system does not tell.
@@ -34,6 +36,7 @@ struct Figures {
     documents: u64,
     transactions: usize,
     seconds: f64,
+    waited_seconds: f64,
     documents_per_second: u64,
     store_bytes: u64,
     message_bytes: u64,
@@ -62,9 +65,11 @@ impl Load {
             ),
             None => "unknown: the connector did not tell in time".to_owned(),
         };
+        let waited = percent(self.waited, self.time);
+        let hint = if waited >= WORTH_A_HINT { ", which held the rate back" } else { "" };
         format!(
             "{} document{} in {} transaction{}, {:.1} s\nrate         {} documents/s, {}/s of keys and \
-             values\nto connector {}, as Stores\nmessages     {} of keys and values\non the wire  {sent}\ncommits      median {:.1} ms, p99 {:.1} ms, max {:.1} ms\npeak memory  {memory}\n",
+             values\ngenerator    was waited for {waited} % of the time{hint}\nto connector {}, as Stores\nmessages     {} of keys and values\non the wire  {sent}\ncommits      median {:.1} ms, p99 {:.1} ms, max {:.1} ms\npeak memory  {memory}\n",
             grouped(self.stores),
             plural(self.stores),
             grouped(transactions),
@@ -94,6 +99,7 @@ impl Load {
             documents: self.stores,
             transactions: commits.len(),
             seconds: self.time.as_secs_f64(),
+            waited_seconds: self.waited.as_secs_f64(),
             documents_per_second: per_second(self.stores, self.time),
             store_bytes: self.bytes,
             message_bytes: self.message_bytes,
@@ -114,6 +120,13 @@ fn share(part: u64, whole: u64) -> String {
     let permille = (u128::from(part) * 1000 + u128::from(whole) / 2) / u128::from(whole);
     format!(", {}.{} % of them", permille / 10, permille % 10)
 }
+
+fn percent(part: Duration, whole: Duration) -> u128 {
+    (part.as_nanos() * 100).checked_div(whole.as_nanos()).unwrap_or(0)
+}
+
+/// Percent of the time.
+const WORTH_A_HINT: u128 = 10;
 
 /// The least of ascending times that so many of a hundred do not exceed; zero if there are none.
 fn percentile(ascending: &[Duration], percent: usize) -> Duration {
@@ -143,12 +156,14 @@ mod tests {
             sent_bytes: Some(60_123_456),
             sessions: 1,
             time: Duration::from_secs(3),
+            waited: Duration::from_millis(299),
             commits: [30, 10, 20].map(Duration::from_millis).to_vec(),
             peak_memory: Some(110 << 20),
         };
         let expected = "\
 1,500,000 documents in 3 transactions, 3.0 s
 rate         500,000 documents/s, 64.1 MB/s of keys and values
+generator    was waited for 9 % of the time
 to connector 100.0 MB, as Stores
 messages     192.3 MB of keys and values
 on the wire  60.1 MB, 31.3 % of them: all requests to the brokers, compressed, with framing
@@ -159,6 +174,11 @@ peak memory  110 MiB, the connector's process
         let json: serde_json::Value = serde_json::from_str(&load.json()).unwrap();
         assert_eq!((&json["documents"], &json["commit_p99_ms"]), (&1_500_000.into(), &30.0.into()));
         assert_eq!(json["sent_bytes"], 60_123_456);
+        let slow = Load { waited: Duration::from_millis(300), ..load.clone() };
+        assert!(
+            slow.text()
+                .contains("\ngenerator    was waited for 10 % of the time, which held the rate back\n")
+        );
         let unknown = Load { sent_bytes: None, ..load };
         assert!(unknown.text().contains("\non the wire  unknown: the connector did not tell in time\n"));
         assert_eq!(share(5, 0), "");

@@ -60,6 +60,9 @@ pub(super) fn run<R: BufRead>(mut plan: Plan<'_>, mut documents: Documents<R>) -
         load.peak_memory = load.peak_memory.max(connector.peak_memory());
         connector.end()?;
     }
+    if let Documents::Generated(batches) = &documents {
+        load.waited = batches.waited();
+    }
     Ok(load)
 }
 

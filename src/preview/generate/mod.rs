@@ -20,6 +20,7 @@ mod tests;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value};
 
@@ -327,6 +328,7 @@ pub(super) struct Batches {
     transaction: u64,
     batch: u64,
     number: usize,
+    waited: Duration,
 }
 
 impl Batches {
@@ -352,7 +354,12 @@ impl Batches {
                 })?;
             threads.push(batches);
         }
-        Ok(Self { generator, threads, transaction: 0, batch: 0, number: 0 })
+        Ok(Self { generator, threads, transaction: 0, batch: 0, number: 0, waited: Duration::ZERO })
+    }
+
+    /// Time that was spent waiting for documents so far.
+    pub(super) fn waited(&self) -> Duration {
+        self.waited
     }
 
     /// Whether there is another transaction.
@@ -369,7 +376,9 @@ impl Batches {
         let thread = self.number % self.threads.len();
         self.batch += 1;
         self.number += 1;
+        let start = Instant::now();
         let made = self.threads.get(thread).and_then(|batches| batches.recv().ok());
+        self.waited += start.elapsed();
         made.unwrap_or(Err(Error::GeneratorGone)).map(Some)
     }
 }
