@@ -59,7 +59,7 @@ impl Load {
         };
         let sent = match figures.sent_bytes {
             Some(bytes) => format!(
-                "{}{}: all requests to the brokers, compressed, with framing",
+                "{}{}; all requests to the brokers, compressed, with framing",
                 size(bytes),
                 share(bytes, self.message_bytes)
             ),
@@ -67,22 +67,36 @@ impl Load {
         };
         let waited = percent(self.waited, self.time);
         let hint = if waited >= WORTH_A_HINT { ", which held the rate back" } else { "" };
-        format!(
-            "{} document{} in {} transaction{}, {:.1} s\nrate         {} documents/s, {}/s of keys and \
-             values\ngenerator    was waited for {waited} % of the time{hint}\nto connector {}, as Stores\nmessages     {} of keys and values\non the wire  {sent}\ncommits      median {:.1} ms, p99 {:.1} ms, max {:.1} ms\npeak memory  {memory}\n",
-            grouped(self.stores),
-            plural(self.stores),
-            grouped(transactions),
-            plural(transactions),
-            figures.seconds,
-            grouped(figures.documents_per_second),
-            size(per_second(self.message_bytes, self.time)),
-            size(self.bytes),
-            size(self.message_bytes),
-            figures.commit_median_ms,
-            figures.commit_p99_ms,
-            figures.commit_max_ms,
-        )
+        let commits = if self.commits.is_empty() {
+            "none".to_owned()
+        } else {
+            format!(
+                "median {:.1} ms, p99 {:.1} ms, max {:.1} ms",
+                figures.commit_median_ms, figures.commit_p99_ms, figures.commit_max_ms
+            )
+        };
+        let lines = [
+            format!(
+                "{} document{} in {} transaction{}, {:.1} s",
+                grouped(self.stores),
+                plural(self.stores),
+                grouped(transactions),
+                plural(transactions),
+                figures.seconds
+            ),
+            format!(
+                "rate         {} documents/s, {}/s of keys and values",
+                grouped(figures.documents_per_second),
+                size(per_second(self.message_bytes, self.time))
+            ),
+            format!("generator    was waited for {waited} % of the time{hint}"),
+            format!("to connector {}, as Stores", size(self.bytes)),
+            format!("messages     {} of keys and values", size(self.message_bytes)),
+            format!("on the wire  {sent}"),
+            format!("commits      {commits}"),
+            format!("peak memory  {memory}"),
+        ];
+        lines.map(|line| line + "\n").concat()
     }
 
     /// The figures as one JSON object.
@@ -118,7 +132,7 @@ fn share(part: u64, whole: u64) -> String {
         return String::new();
     }
     let permille = (u128::from(part) * 1000 + u128::from(whole) / 2) / u128::from(whole);
-    format!(", {}.{} % of them", permille / 10, permille % 10)
+    format!(", {}.{} % of keys and values", permille / 10, permille % 10)
 }
 
 fn percent(part: Duration, whole: Duration) -> u128 {
@@ -166,7 +180,7 @@ rate         500,000 documents/s, 64.1 MB/s of keys and values
 generator    was waited for 9 % of the time
 to connector 100.0 MB, as Stores
 messages     192.3 MB of keys and values
-on the wire  60.1 MB, 31.3 % of them: all requests to the brokers, compressed, with framing
+on the wire  60.1 MB, 31.3 % of keys and values; all requests to the brokers, compressed, with framing
 commits      median 20.0 ms, p99 30.0 ms, max 30.0 ms
 peak memory  110 MiB, the connector's process
 ";
@@ -182,6 +196,7 @@ peak memory  110 MiB, the connector's process
         let unknown = Load { sent_bytes: None, ..load };
         assert!(unknown.text().contains("\non the wire  unknown: the connector did not tell in time\n"));
         assert_eq!(share(5, 0), "");
+        assert!(Load::default().text().contains("\ncommits      none\n"));
         assert!(Load::default().text().ends_with("peak memory  unknown on this system\n"));
     }
 }
