@@ -207,12 +207,32 @@ fn what_is_told_meanwhile_does_not_stand_in_the_line() {
 }
 
 #[test]
+fn the_connectors_log_goes_by_above_the_line() {
+    let (_folder, source) = specification();
+    let mut terminal = Terminal::of_width(80);
+    let mut command = preview(&source, &["--fixture", "-"]);
+    command.env("LOG_LEVEL", "debug");
+    let [stdout, stderr] = [terminal.for_program(), terminal.for_program()];
+    let start = |mut command: Command| command.stdout(stdout).stderr(stderr).spawn().unwrap();
+    let end = "[\"acme/things\",{\"id\":8,\"text\":\"eight\"}]\n{\"commit\":true}\n";
+    let (mut sent, child) = watched(&mut terminal, command, 2, end, start);
+    assert_eq!(child.wait_with_output().unwrap().status.code(), Some(0));
+    terminal.read_to_end(&mut sent);
+    // The second commit at the latest was told while the line stood there.
+    assert!(sent.contains("\r\u{1b}[2Kconnector: DEBUG "), "{sent:?}");
+    let left = screen(&sent);
+    assert!(!left.iter().any(|line| line.contains("/s, ")), "{left:#?}");
+    let committed = "connector: DEBUG the transaction is committed ";
+    assert_eq!(left.iter().filter(|line| line.starts_with(committed)).count(), 2, "{left:#?}");
+}
+
+#[test]
 fn a_load_leaves_its_figures_alone_on_the_screen() {
     let (_folder, source) = specification();
     // So many that the line is drawn at least once before the end.
-    for documents in [20_000_u32, 200_000, 2_000_000] {
+    for documents in ["20,000", "200,000", "2,000,000"] {
         let terminal = Terminal::of_width(80);
-        let mut command = preview(&source, &["--generate", &documents.to_string()]);
+        let mut command = preview(&source, &["--generate", &documents.replace(',', "")]);
         let child = command.stdout(terminal.for_program()).stderr(terminal.for_program()).spawn().unwrap();
         drop(command);
         let mut sent = String::new();
@@ -231,7 +251,8 @@ fn a_load_leaves_its_figures_alone_on_the_screen() {
             "commits  ",
             "peak memory  ",
         ];
-        assert!(left[0].contains("00 documents in "), "{left:?}");
+        // Nothing before them.
+        assert!(left[0].starts_with(&format!("{documents} documents in ")), "{left:?}");
         assert_eq!(left.len(), 1 + starts.len(), "{left:?}");
         assert!(left[1..].iter().zip(starts).all(|(line, start)| line.starts_with(start)), "{left:?}");
         return;
