@@ -108,7 +108,8 @@ impl Load {
     fn figures(&self) -> Figures {
         let mut commits = self.commits.clone();
         commits.sort_unstable();
-        let ms = |time: Duration| time.as_secs_f64() * 1000.0;
+        // To the microsecond.
+        let ms = |time: Duration| (time.as_secs_f64() * 1_000_000.0).round() / 1000.0;
         Figures {
             documents: self.stores,
             transactions: commits.len(),
@@ -171,7 +172,7 @@ mod tests {
             sessions: 1,
             time: Duration::from_secs(3),
             waited: Duration::from_millis(299),
-            commits: [30, 10, 20].map(Duration::from_millis).to_vec(),
+            commits: [30_000_400, 10_000_000, 20_000_000].map(Duration::from_nanos).to_vec(),
             peak_memory: Some(110 << 20),
         };
         let expected = "\
