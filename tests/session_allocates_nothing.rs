@@ -90,8 +90,12 @@ fn a_session_allocates_nothing_per_document() {
         ]);
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let mut surroundings =
-            Surroundings { runtime: runtime.handle().clone(), on_failure: None, input_is_ready: || true };
+        let mut surroundings = Surroundings {
+            runtime: runtime.handle().clone(),
+            on_failure: None,
+            input_is_ready: || true,
+            measured: false,
+        };
         serve(&mut input, io::sink(), Some(Codec::Proto), &mut surroundings).unwrap();
 
         // Of two warm transactions the better one: another thread may have had something to do meanwhile.

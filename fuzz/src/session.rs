@@ -35,8 +35,12 @@ pub fn run(data: &[u8]) {
     stream.extend_from_slice(rest);
 
     let mut output = Vec::new();
-    let mut surroundings =
-        Surroundings { runtime: WORLD.runtime.handle().clone(), on_failure: None, input_is_ready: || true };
+    let mut surroundings = Surroundings {
+        runtime: WORLD.runtime.handle().clone(),
+        on_failure: None,
+        input_is_ready: || true,
+        measured: false,
+    };
     let result = serve(&stream[..], &mut output, Some(codec), &mut surroundings);
     if let Err(error) = &result {
         assert!(!format!("{error:#}").is_empty());

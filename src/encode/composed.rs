@@ -128,6 +128,8 @@ impl ComposedPlan {
     /// # Errors
     ///
     /// When the Store does not fit the layout, or a value does not fit its format. Nothing has been appended then.
+    // Inlined into `Plan::encode`, it would take registers of the plans that most bindings have.
+    #[inline(never)]
     pub fn encode(
         &self,
         doc: &Document<'_>,

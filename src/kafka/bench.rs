@@ -90,7 +90,7 @@ impl Ledger {
     pub fn acknowledge(&mut self, tags: &[usize], key_len: usize) {
         self.reports.clear();
         for &tag in tags {
-            self.reports.add(tag, key_len, key_len, true);
+            self.reports.add(tag, key_len, key_len);
         }
         self.tracker.acknowledge(&self.reports);
     }

@@ -158,9 +158,10 @@ impl Delivery {
         reports.clear();
         let mut failure = None;
         event.reports(|report| {
-            let error = report.error();
-            reports.add(report.tag(), report.key_len(), report.bytes(), error.is_none());
-            if let Some(code) = error.filter(|_| failure.is_none() && !self.ledger.has_failed()) {
+            reports.add(report.tag(), report.key_len(), report.bytes());
+            let Some(code) = report.error() else { return };
+            reports.add_failed();
+            if failure.is_none() && !self.ledger.has_failed() {
                 failure = Some(refused(&self.ledger, &self.client, self.spoilt.as_deref(), report, code));
             }
         });

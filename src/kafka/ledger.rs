@@ -73,7 +73,8 @@ pub(super) struct State {
 pub(super) struct Reports {
     /// Tag, and how many reports in a row had it.
     runs: Vec<(usize, u32)>,
-    delivered: u64,
+    /// How many of them tell that a message was not delivered.
+    failed: u64,
     /// Bytes of keys, and of keys and values.
     keys: usize,
     bytes: usize,
@@ -83,21 +84,25 @@ impl Reports {
     /// Forgets the reports of the event before.
     pub(super) fn clear(&mut self) {
         self.runs.clear();
-        self.delivered = 0;
+        self.failed = 0;
         self.keys = 0;
         self.bytes = 0;
     }
 
     /// Adds a report: its message's tag, the length of its key, and that of key and value.
     #[inline]
-    pub(super) fn add(&mut self, tag: usize, key_len: usize, bytes: usize, delivered: bool) {
-        self.delivered += u64::from(delivered);
+    pub(super) fn add(&mut self, tag: usize, key_len: usize, bytes: usize) {
         self.keys += key_len;
         self.bytes += bytes;
         match self.runs.last_mut() {
             Some((last, run)) if *last == tag => *run += 1,
             _ => self.runs.push((tag, 1)),
         }
+    }
+
+    /// Says of a report that was added that its message was not delivered.
+    pub(super) fn add_failed(&mut self) {
+        self.failed += 1;
     }
 }
 
@@ -236,20 +241,22 @@ impl AckTracker {
     /// Enters the reports of one event.
     pub(super) fn acknowledge(&self, reports: &Reports) {
         let mut state = self.lock();
-        state.acknowledged += reports.delivered;
         state.due_bytes = state.due_bytes.saturating_sub(reports.bytes as u64);
         let mut uncopied = reports.keys;
         state.idle = Duration::ZERO;
         state.ticked = Instant::now();
+        let mut reported = 0;
         for &(tag, count) in &reports.runs {
             let (chunk, topic) = untag(tag);
+            reported += u64::from(count);
             state.chunks.reported(chunk, i64::from(count));
-            state.all_due = state.all_due.saturating_sub(u64::from(count));
             if let Some(due) = state.due.get_mut(topic as usize) {
                 *due = due.saturating_sub(u64::from(count));
             }
             uncopied += count as usize * state.header_bytes.get(topic as usize).copied().unwrap_or(0);
         }
+        state.all_due = state.all_due.saturating_sub(reported);
+        state.acknowledged += reported.saturating_sub(reports.failed);
         state.chunks.uncopied(uncopied);
         self.changed.notify_all();
     }
@@ -268,7 +275,16 @@ impl AckTracker {
 
     /// Enters what a client has told of itself.
     pub(super) fn statistics(&self, client: usize, told: Statistics) {
-        self.lock().watch.statistics(client, told);
+        self.update(|state| state.watch.statistics(client, told));
+    }
+
+    /// Bytes that all of so many clients have sent so far, requests of every kind with all framing. Waits until they have told, for
+    /// at most `longest`.
+    pub(super) fn sent_bytes(&self, clients: usize, longest: Duration) -> Option<u64> {
+        let before = self.lock().watch.tellings();
+        let told = |state: &State| state.watch.sent_bytes(clients, &before);
+        self.wait_until(longest, |state| state.failure.is_some() || told(state).is_some());
+        told(&self.lock())
     }
 
     /// Tells in the log how things stand, if it is time to.
@@ -505,12 +521,16 @@ mod tests {
     #[test]
     fn reports_in_a_row_are_summed_up_and_those_of_an_event_forgotten() {
         let mut reports = Reports::default();
-        reports.add(9, 5, 6, true);
+        reports.add(9, 5, 6);
+        reports.add_failed();
         reports.clear();
         for (tag, delivered) in [(0, true), (0, true), (7, false), (0, true)] {
-            reports.add(tag, 10, 17, delivered);
+            reports.add(tag, 10, 17);
+            if !delivered {
+                reports.add_failed();
+            }
         }
         assert_eq!(reports.runs, [(0, 2), (7, 1), (0, 1)]);
-        assert_eq!((reports.delivered, reports.keys, reports.bytes), (3, 40, 68));
+        assert_eq!((reports.failed, reports.keys, reports.bytes), (1, 40, 68));
     }
 }

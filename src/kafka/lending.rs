@@ -118,7 +118,7 @@ fn read(ledger: &Arc<AckTracker>, lent: Receiver<Lent>) -> thread::JoinHandle<()
             let value = unsafe { std::slice::from_raw_parts(value, len) };
             assert!(value.iter().all(|&read| read == byte), "{value:?} where {byte} was written");
             let mut reports = Reports::default();
-            reports.add(tag, 0, 0, true);
+            reports.add(tag, 0, 0);
             ledger.acknowledge(&reports);
         }
     })

@@ -50,7 +50,7 @@ pub use self::fit::{BEYOND_REPLICAS, check_topics, is_beyond};
 pub use self::inspect::{ClusterFacts, Inspection, Node, Operation, TopicFacts, Trouble};
 pub use self::ledger::AckTracker;
 pub use self::notes::{Header, Note};
-pub use self::outbox::{Committed, Outbox, Topic};
+pub use self::outbox::{Committed, Manner, Outbox, Topic};
 pub use self::progress::{ProgressReader, prepare_progress_topic};
 pub use self::settings::{BATCH_BYTES, client_settings, producer_settings};
 pub use self::transaction::{could_transact, fence};

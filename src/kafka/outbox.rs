@@ -32,6 +32,7 @@ use super::gather::{Gathering, Page};
 use super::ledger::{AckTracker, State, TopicName, tag};
 use super::notes::{Header, Note, Notes};
 use super::settings::{BATCH_BYTES, LARGEST_MESSAGE, producer_settings, transactional};
+use super::statistics;
 use super::topics::{ask_limits, batch_bytes_below, check_partitions, partitions_of};
 use super::transaction::{self, Transactions};
 use crate::config::{EndpointConfig, Partitioning};
@@ -48,6 +49,16 @@ pub struct Topic {
     pub partitioning: Partitioning,
 }
 
+/// How an outbox is opened.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Manner<'i> {
+    /// Messages are written in transactions of this id, each recorded in the configuration's progress topic. Whoever had the id is
+    /// fenced, and what that one left open is aborted.
+    pub transactional_id: Option<&'i str>,
+    /// Clients tell often what they have sent, so that nobody waits long for [`sent_bytes`](Outbox::sent_bytes).
+    pub measured: bool,
+}
+
 /// What a commit has brought to the brokers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Committed {
@@ -61,10 +72,8 @@ pub struct Committed {
 pub struct Outbox {
     /// Before `clients`: handles go before what they are handles of.
     topics: Vec<Lanes>,
-    /// Place in `topics` of each topic that was given: two of one name share a place, and so their order.
-    places: Vec<u32>,
-    /// How the partitions of each topic that was given are computed.
-    partitionings: Vec<Partitioning>,
+    /// Of each topic that was given.
+    ways: Vec<Way>,
     /// At least one until the outbox is dropped. Each partition belongs to one of them, so its order holds.
     clients: Vec<Arc<Client>>,
     ledger: Arc<AckTracker>,
@@ -116,6 +125,14 @@ struct Limits {
     gathered: usize,
     /// Bytes of key and value that librdkafka can be made to take.
     message: usize,
+}
+
+/// Where messages for a topic that was given go.
+#[derive(Debug, Clone, Copy)]
+struct Way {
+    /// The topic's place: two of one name share it, and so their order.
+    place: u32,
+    partitioning: Partitioning,
 }
 
 /// One topic with its lists of entries, one a partition.
@@ -171,45 +188,51 @@ impl Outbox {
         topics: Vec<Topic>,
         on_failure: Box<dyn Fn(Error) + Send + Sync>,
     ) -> Result<Self, Error> {
-        Self::open_with(config, topics, None, on_failure, |_| {})
+        Self::open_with(config, topics, Manner::default(), on_failure, |_| {})
     }
 
-    /// As [`open`](Self::open), for messages in transactions of id `id`, each recorded in the configuration's progress
-    /// topic. Whoever had the id is fenced, and what that one left open is aborted.
+    /// As [`open`](Self::open), in this manner.
     ///
     /// # Errors
     ///
     /// As with [`open`](Self::open); a transactional id that could not be taken over; a progress topic that is missing or
     /// has not one partition.
-    pub fn open_transactional(
+    pub fn open_in(
         config: &EndpointConfig,
         topics: Vec<Topic>,
-        id: &str,
+        manner: Manner<'_>,
         on_failure: Box<dyn Fn(Error) + Send + Sync>,
     ) -> Result<Self, Error> {
-        Self::open_with(config, topics, Some(id), on_failure, |_| {})
+        Self::open_with(config, topics, manner, on_failure, |_| {})
     }
 
     fn open_with(
         config: &EndpointConfig,
         topics: Vec<Topic>,
-        transactional_id: Option<&str>,
+        manner: Manner<'_>,
         on_failure: Box<dyn Fn(Error) + Send + Sync>,
         adjust: impl Fn(&mut ClientConfig),
     ) -> Result<Self, Error> {
+        let Manner { transactional_id, measured } = manner;
         let start = |batch_bytes| {
             let mut settings = producer_settings(config, batch_bytes);
             if let Some(id) = transactional_id {
                 transactional(&mut settings, config, id);
             }
+            if measured {
+                settings.set("statistics.interval.ms", statistics::SOON.as_millis().to_string());
+            }
             adjust(&mut settings);
             Detached::new(Kind::Producer, &settings, config.credentials.as_ref())
         };
         let mut names: Vec<TopicName> = Vec::new();
-        let mut places = Vec::with_capacity(topics.len());
+        let mut ways = Vec::with_capacity(topics.len());
         let mut place_of = HashMap::with_capacity(topics.len());
-        let mut partitionings: Vec<Partitioning> = topics.iter().map(|topic| topic.partitioning).collect();
-        for Topic { name, owner, .. } in topics {
+        let way = |place: usize, partitioning| Way {
+            place: u32::try_from(place).expect("a task has fewer topics"),
+            partitioning,
+        };
+        for Topic { name, owner, partitioning } in topics {
             let place = *place_of.entry(name.clone()).or_insert(names.len());
             match names.get_mut(place) {
                 Some(other) => {
@@ -218,13 +241,12 @@ impl Outbox {
                 }
                 None => names.push(TopicName { topic: name, owner, max_message_bytes: None }),
             }
-            places.push(u32::try_from(place).expect("a task has fewer topics"));
+            ways.push(way(place, partitioning));
         }
         let documents = names.len();
         if transactional_id.is_some() {
             let topic = config.advanced.progress_topic.to_string();
-            places.push(u32::try_from(names.len()).expect("a task has fewer topics"));
-            partitionings.push(Partitioning::default());
+            ways.push(way(names.len(), Partitioning::default()));
             let owner = "advanced.progress_topic".to_owned();
             names.push(TopicName { topic, owner, max_message_bytes: None });
         }
@@ -286,11 +308,10 @@ impl Outbox {
         }
         let transactions = transactional_id
             .zip(clients.first())
-            .map(|(id, client)| (Transactions::new(Arc::clone(client), id.to_owned()), places.len() - 1));
+            .map(|(id, client)| (Transactions::new(Arc::clone(client), id.to_owned()), ways.len() - 1));
         Ok(Self {
             topics: lanes,
-            places,
-            partitionings,
+            ways,
             clients,
             ledger,
             keys: Vec::new(),
@@ -322,13 +343,21 @@ impl Outbox {
         &self.ledger
     }
 
+    /// Bytes that went to the brokers since the outbox was opened: requests of every kind, compressed, with the framing of
+    /// Kafka's protocol, without that of TLS. None where that is not known within a few seconds. To be asked for when nothing is on the
+    /// way, of an outbox that is [measured](Manner::measured): any other one would wait in vain.
+    #[must_use]
+    pub fn sent_bytes(&self) -> Option<u64> {
+        self.ledger.sent_bytes(self.clients.len(), statistics::SOON * 10)
+    }
+
     /// Has the messages of each topic, by the order of the topics given to [`open`](Self::open), carry these headers;
     /// those that are added by [`push_noted`](Self::push_noted). To be called before the first message.
     pub fn set_headers(&mut self, headers: Vec<Vec<Header>>) {
         self.notes = Notes::new(headers);
         let mut bytes = vec![0; self.topics.len()];
-        for (topic, &place) in self.places.iter().enumerate() {
-            let bytes = &mut bytes[place as usize];
+        for (topic, way) in self.ways.iter().enumerate() {
+            let bytes = &mut bytes[way.place as usize];
             *bytes = self.notes.header_bytes(topic).max(*bytes);
         }
         self.ledger.update(|state| state.header_bytes = bytes);
@@ -375,7 +404,8 @@ impl Outbox {
         has_value: bool,
         partition_key: Option<&[u8]>,
     ) -> Result<(), Error> {
-        let place = *self.places.get(topic).expect("the session numbers topics as it gave them") as usize;
+        let way = *self.ways.get(topic).expect("the session numbers topics as it gave them");
+        let place = way.place as usize;
         if !has_value {
             self.buffer.abandon();
         }
@@ -397,8 +427,7 @@ impl Outbox {
 
         let topic_lanes = &mut self.topics[place];
         let count = i32::try_from(topic_lanes.lanes.len()).expect("partition counts are i32");
-        let partitioning = *self.partitionings.get(topic).expect("as many as places");
-        let partition = partitioning.partition_of(partition_key.unwrap_or(key), count);
+        let partition = way.partitioning.partition_of(partition_key.unwrap_or(key), count);
         let lane = &mut topic_lanes.lanes[usize::try_from(partition).expect("partitions count from 0")];
         let number = u32::try_from(self.entries.len()).expect("a batch has a few thousand messages");
         if lane.first == NONE {
@@ -765,7 +794,7 @@ impl Outbox {
     /// As if the topic had had fewer partitions when it was asked for: the mock cannot add any.
     #[cfg(test)]
     pub(super) fn shrink_for_test(&mut self, topic: usize, partitions: usize) {
-        self.topics[self.places[topic] as usize].lanes.truncate(partitions);
+        self.topics[self.ways[topic].place as usize].lanes.truncate(partitions);
     }
 
     fn refusal(&self, place: usize, partition: i32, at: usize, code: Code) -> Error {

@@ -1,4 +1,4 @@
-//! What a client tells of itself every [`EVERY`], of which little is kept.
+//! What a client tells of itself every [`EVERY`] (every [`SOON`] in a session that is measured), of which little is kept.
 //!
 //! librdkafka's `STATISTICS.md` has the meaning and the unit of each member. As long as it keeps statistics, it enters each
 //! message's time in its queue in a histogram (`rd_avg_add`), under a mutex that it takes anyway: a few dozen instructions, without
@@ -11,6 +11,9 @@ use serde::Deserialize;
 
 /// Time between two tellings, over which round trips are taken together.
 pub(super) const EVERY: Duration = Duration::from_secs(10);
+
+/// The same where somebody waits for the last one, to learn what was sent in all.
+pub(super) const SOON: Duration = Duration::from_millis(500);
 
 /// One client's statistics.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -33,6 +33,8 @@ pub(super) struct Watch {
     committing: Option<Instant>,
     /// By client.
     statistics: Vec<Option<Statistics>>,
+    /// How often each client has told of itself.
+    tellings: Vec<u64>,
     before: Before,
     #[cfg(test)]
     lines: Vec<Line>,
@@ -126,6 +128,7 @@ impl Watch {
             commits_told: None,
             committing: None,
             statistics: Vec::new(),
+            tellings: Vec::new(),
             before: Before { at: now, stored: vec![0; topics], stored_documents: 0, stored_bytes: 0 },
             #[cfg(test)]
             lines: Vec::new(),
@@ -164,8 +167,29 @@ impl Watch {
     pub(super) fn statistics(&mut self, client: usize, told: Statistics) {
         if self.statistics.len() <= client {
             self.statistics.resize(client + 1, None);
+            self.tellings.resize(client + 1, 0);
         }
         self.statistics[client] = Some(told);
+        self.tellings[client] += 1;
+    }
+
+    /// How often each client has told of itself.
+    pub(super) fn tellings(&self) -> Vec<u64> {
+        self.tellings.clone()
+    }
+
+    /// Bytes that so many clients have sent in all, once each has told twice since it had told as often as `before` says:
+    /// what it told the first time may have been put together before.
+    pub(super) fn sent_bytes(&self, clients: usize, before: &[u64]) -> Option<u64> {
+        let mut all = 0;
+        for client in 0..clients {
+            let told = self.tellings.get(client).copied().unwrap_or_default();
+            if told < before.get(client).copied().unwrap_or_default() + 2 {
+                return None;
+            }
+            all += self.statistics.get(client)?.as_ref()?.sent_bytes;
+        }
+        Some(all)
     }
 
     /// Enters that a commit begins.
@@ -522,6 +546,21 @@ mod tests {
         let line = session.line(0, nothing()).unwrap();
         let expected = Statistics { queued: 8, retries: 4, sent_bytes: 20, slowest: Some(trip("c", 4)) };
         assert_eq!(line.statistics, Some(expected));
+    }
+
+    #[test]
+    fn bytes_that_were_sent_are_known_when_every_client_has_told_twice() {
+        let told = |sent_bytes| Statistics { sent_bytes, ..Statistics::default() };
+        let mut session = Session::new();
+        session.watch.statistics(0, told(1));
+        let before = session.watch.tellings();
+        for (client, sent, expected) in
+            [(0, 10, None), (1, 20, None), (0, 11, None), (1, 22, Some(33)), (1, 23, Some(34))]
+        {
+            session.watch.statistics(client, told(sent));
+            assert_eq!(session.watch.sent_bytes(2, &before), expected);
+        }
+        assert_eq!(session.watch.sent_bytes(3, &before), None);
     }
 
     #[test]

@@ -31,8 +31,44 @@ pub(super) struct Launch {
     pub(super) codec: Codec,
     /// The environment that the specification gives them.
     env: Vec<(String, String)>,
-    /// Bytes of the messages in committed transactions, once [`measure`](Self::measure) was called.
-    committed: Option<Arc<AtomicU64>>,
+    /// What connectors tell, once [`measure`](Self::measure) was called.
+    told: Option<Arc<Told>>,
+}
+
+/// What connectors have told in their logs, all together.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    /// Bytes of the keys and values of committed transactions.
+    message_bytes: AtomicU64,
+    /// Sessions that told of the bytes which they have sent, and those.
+    sessions: AtomicU64,
+    sent_bytes: AtomicU64,
+}
+
+impl Told {
+    /// Bytes of the keys and values of committed transactions.
+    pub(super) fn message_bytes(&self) -> u64 {
+        self.message_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Bytes that went to the brokers in so many sessions; none if not all of them have told.
+    pub(super) fn sent_bytes(&self, sessions: u64) -> Option<u64> {
+        (self.sessions.load(Ordering::Relaxed) == sessions).then(|| self.sent_bytes.load(Ordering::Relaxed))
+    }
+
+    fn note(&self, message: &str, fields: &Map<String, Value>) {
+        let Some(bytes) = fields.get("bytes").and_then(Value::as_u64) else { return };
+        match message {
+            session::COMMITTED => {
+                self.message_bytes.fetch_add(bytes, Ordering::Relaxed);
+            }
+            session::SENT => {
+                self.sessions.fetch_add(1, Ordering::Relaxed);
+                self.sent_bytes.fetch_add(bytes, Ordering::Relaxed);
+            }
+            _ => {}
+        }
+    }
 }
 
 /// A connector that runs. It is killed when dropped before [`end`](Self::end).
@@ -54,13 +90,13 @@ impl Launch {
             Endpoint::Local { protobuf: true, env } => (Codec::Proto, env.clone()),
             Endpoint::Connector { .. } => (Codec::Proto, Default::default()),
         };
-        Self { codec: codec.unwrap_or(usual), env: env.into_iter().collect(), committed: None }
+        Self { codec: codec.unwrap_or(usual), env: env.into_iter().collect(), told: None }
     }
 
-    /// From here on, has connectors tell in their log how many bytes they commit. Those lines are not shown unless `LOG_LEVEL` asks
-    /// for them.
-    pub(super) fn measure(&mut self) -> Arc<AtomicU64> {
-        Arc::clone(self.committed.get_or_insert_default())
+    /// From here on, has connectors tell in their log how many bytes they commit and send. Those lines are not shown unless
+    /// `LOG_LEVEL` asks for them.
+    pub(super) fn measure(&mut self) -> Arc<Told> {
+        Arc::clone(self.told.get_or_insert_default())
     }
 
     /// Starts this same program as a connector, and asks Spec of it, as every process is asked first.
@@ -70,12 +106,13 @@ impl Launch {
         let level = std::env::var("LOG_LEVEL").unwrap_or_else(|_| "warn".to_owned());
         // As the connector reads it.
         let shown = level.parse().unwrap_or(LevelFilter::INFO);
-        let level = if self.committed.is_some() && shown < LevelFilter::DEBUG { "debug" } else { &level };
+        let level = if self.told.is_some() && shown < LevelFilter::DEBUG { "debug" } else { &level };
         let mut child = Command::new(program)
             .envs(self.env.iter().map(|(name, value)| (name, value)))
             .env(Codec::VARIABLE, self.codec.name())
             .env("LOG_LEVEL", level)
             .env("LOG_FORMAT", "json")
+            .envs(self.told.iter().map(|_| (session::MEASURED, "1")))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -95,12 +132,10 @@ impl Launch {
             log,
             ended: None,
         };
-        let committed = self.committed.clone();
+        let told = self.told.clone();
         let note = move |message: &str, fields: &Map<String, Value>| {
-            if let (Some(committed), session::COMMITTED) = (&committed, message)
-                && let Some(bytes) = fields.get("bytes").and_then(Value::as_u64)
-            {
-                committed.fetch_add(bytes, Ordering::Relaxed);
+            if let Some(told) = &told {
+                told.note(message, fields);
             }
         };
         thread::Builder::new()

@@ -16,8 +16,15 @@ pub(super) struct Load {
     pub(super) bytes: u64,
     /// Bytes of the keys and values that were committed, as the connector told.
     pub(super) message_bytes: u64,
+    /// Bytes that went to the brokers: requests of every kind, compressed, with framing, but without that of TLS and TCP; none if a
+    /// connector did not tell.
+    pub(super) sent_bytes: Option<u64>,
+    /// Sessions that there were.
+    pub(super) sessions: u64,
     /// From the first transaction's Flush to the last one's Acknowledged, without the starts of sessions.
     pub(super) time: Duration,
+    /// How much of it was spent waiting for documents that were not made yet.
+    pub(super) waited: Duration,
     /// For each transaction, from StartCommit to StartedCommit.
     pub(super) commits: Vec<Duration>,
     /// The most memory that a connector's process ever had, in bytes; none where the system does not tell.
@@ -29,9 +36,11 @@ struct Figures {
     documents: u64,
     transactions: usize,
     seconds: f64,
+    waited_seconds: f64,
     documents_per_second: u64,
     store_bytes: u64,
     message_bytes: u64,
+    sent_bytes: Option<u64>,
     commit_median_ms: f64,
     commit_p99_ms: f64,
     commit_max_ms: f64,
@@ -48,22 +57,46 @@ impl Load {
             Some(bytes) => format!("{} MiB, the connector's process", bytes >> 20),
             None => "unknown on this system".to_owned(),
         };
-        format!(
-            "{} document{} in {} transaction{}, {:.1} s\nrate         {} documents/s, {}/s\nto connector {}, as \
-             Stores\nmessages     {} of keys and values, before compression and framing\ncommits      median {:.1} ms, p99 {:.1} ms, max {:.1} ms\npeak memory  {memory}\n",
-            grouped(self.stores),
-            plural(self.stores),
-            grouped(transactions),
-            plural(transactions),
-            figures.seconds,
-            grouped(figures.documents_per_second),
-            size(per_second(self.message_bytes, self.time)),
-            size(self.bytes),
-            size(self.message_bytes),
-            figures.commit_median_ms,
-            figures.commit_p99_ms,
-            figures.commit_max_ms,
-        )
+        let sent = match figures.sent_bytes {
+            Some(bytes) => format!(
+                "{}{}; all requests to the brokers, compressed, with framing",
+                size(bytes),
+                share(bytes, self.message_bytes)
+            ),
+            None => "unknown: the connector did not tell in time".to_owned(),
+        };
+        let waited = percent(self.waited, self.time);
+        let hint = if waited >= WORTH_A_HINT { ", which held the rate back" } else { "" };
+        let commits = if self.commits.is_empty() {
+            "none".to_owned()
+        } else {
+            format!(
+                "median {:.1} ms, p99 {:.1} ms, max {:.1} ms",
+                figures.commit_median_ms, figures.commit_p99_ms, figures.commit_max_ms
+            )
+        };
+        let lines = [
+            format!(
+                "{} document{} in {} transaction{}, {:.1} s",
+                grouped(self.stores),
+                plural(self.stores),
+                grouped(transactions),
+                plural(transactions),
+                figures.seconds
+            ),
+            format!(
+                "rate         {} documents/s, {}/s of keys and values",
+                grouped(figures.documents_per_second),
+                size(per_second(self.message_bytes, self.time))
+            ),
+            format!("generator    was waited for {waited} % of the time{hint}"),
+            format!("to connector {}, as Stores", size(self.bytes)),
+            format!("messages     {} of keys and values", size(self.message_bytes)),
+            format!("on the wire  {sent}"),
+            format!("commits      {commits}"),
+            format!("peak memory  {memory}"),
+        ];
+        lines.map(|line| line + "\n").concat()
     }
 
     /// The figures as one JSON object.
@@ -75,14 +108,17 @@ impl Load {
     fn figures(&self) -> Figures {
         let mut commits = self.commits.clone();
         commits.sort_unstable();
-        let ms = |time: Duration| time.as_secs_f64() * 1000.0;
+        // To the microsecond.
+        let ms = |time: Duration| (time.as_secs_f64() * 1_000_000.0).round() / 1000.0;
         Figures {
             documents: self.stores,
             transactions: commits.len(),
             seconds: self.time.as_secs_f64(),
+            waited_seconds: self.waited.as_secs_f64(),
             documents_per_second: per_second(self.stores, self.time),
             store_bytes: self.bytes,
             message_bytes: self.message_bytes,
+            sent_bytes: self.sent_bytes,
             commit_median_ms: ms(percentile(&commits, 50)),
             commit_p99_ms: ms(percentile(&commits, 99)),
             commit_max_ms: ms(percentile(&commits, 100)),
@@ -90,6 +126,22 @@ impl Load {
         }
     }
 }
+
+/// How much of a whole that is, as it is added in a line; empty where there is no whole.
+fn share(part: u64, whole: u64) -> String {
+    if whole == 0 {
+        return String::new();
+    }
+    let permille = (u128::from(part) * 1000 + u128::from(whole) / 2) / u128::from(whole);
+    format!(", {}.{} % of keys and values", permille / 10, permille % 10)
+}
+
+fn percent(part: Duration, whole: Duration) -> u128 {
+    (part.as_nanos() * 100).checked_div(whole.as_nanos()).unwrap_or(0)
+}
+
+/// Percent of the time.
+const WORTH_A_HINT: u128 = 10;
 
 /// The least of ascending times that so many of a hundred do not exceed; zero if there are none.
 fn percentile(ascending: &[Duration], percent: usize) -> Duration {
@@ -116,21 +168,36 @@ mod tests {
             stores: 1_500_000,
             bytes: 100_000_000,
             message_bytes: 192_300_000,
+            sent_bytes: Some(60_123_456),
+            sessions: 1,
             time: Duration::from_secs(3),
-            commits: [30, 10, 20].map(Duration::from_millis).to_vec(),
+            waited: Duration::from_millis(299),
+            commits: [30_000_400, 10_000_000, 20_000_000].map(Duration::from_nanos).to_vec(),
             peak_memory: Some(110 << 20),
         };
         let expected = "\
 1,500,000 documents in 3 transactions, 3.0 s
-rate         500,000 documents/s, 64.1 MB/s
+rate         500,000 documents/s, 64.1 MB/s of keys and values
+generator    was waited for 9 % of the time
 to connector 100.0 MB, as Stores
-messages     192.3 MB of keys and values, before compression and framing
+messages     192.3 MB of keys and values
+on the wire  60.1 MB, 31.3 % of keys and values; all requests to the brokers, compressed, with framing
 commits      median 20.0 ms, p99 30.0 ms, max 30.0 ms
 peak memory  110 MiB, the connector's process
 ";
         assert_eq!(load.text(), expected);
         let json: serde_json::Value = serde_json::from_str(&load.json()).unwrap();
         assert_eq!((&json["documents"], &json["commit_p99_ms"]), (&1_500_000.into(), &30.0.into()));
+        assert_eq!(json["sent_bytes"], 60_123_456);
+        let slow = Load { waited: Duration::from_millis(300), ..load.clone() };
+        assert!(
+            slow.text()
+                .contains("\ngenerator    was waited for 10 % of the time, which held the rate back\n")
+        );
+        let unknown = Load { sent_bytes: None, ..load };
+        assert!(unknown.text().contains("\non the wire  unknown: the connector did not tell in time\n"));
+        assert_eq!(share(5, 0), "");
+        assert!(Load::default().text().contains("\ncommits      none\n"));
         assert!(Load::default().text().ends_with("peak memory  unknown on this system\n"));
     }
 }

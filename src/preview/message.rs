@@ -59,8 +59,8 @@ pub(super) enum Decoder<'s> {
     },
     /// Keys and values have formats of their own.
     Apart {
-        /// By topic.
-        formats: BTreeMap<String, Formats>,
+        /// By topic: those of the bindings that write to it.
+        formats: BTreeMap<String, Vec<Formats>>,
         /// Decodes those that have schemas.
         registered: Box<Decoder<'s>>,
     },
@@ -139,6 +139,7 @@ impl<'s> Decoder<'s> {
                 let decoded = match decode {
                     Part::Text => text(bytes).map(|json| (json, None)),
                     Part::By(decoder) => decoder.part(&topic, bytes),
+                    Part::OneOf(kinds) => kinds.part(&topic, bytes),
                 };
                 decoded.map(|(json, schema)| (Some(json), schema)).map_err(|reason| Error::Foreign {
                     topic: topic.clone(),
@@ -161,16 +162,26 @@ impl<'s> Decoder<'s> {
         let Some(formats) = formats.get(topic) else {
             return [Part::By(registered), Part::By(registered)];
         };
-        let key = match formats.key {
-            KeyFormat::Avro | KeyFormat::JsonSchema => Part::By(registered),
-            KeyFormat::Json => Part::By(&Decoder::Json),
-            KeyFormat::String => Part::Text,
-        };
-        let value = match formats.value {
-            ValueFormat::Avro | ValueFormat::JsonSchema => registered,
-            ValueFormat::Json => &Decoder::Json,
-        };
-        [key, Part::By(value)]
+        let mut keys = Kinds { registered, framed: false, json: false, text: false };
+        let mut values = keys;
+        for Formats { key, value, .. } in formats {
+            match key {
+                KeyFormat::Avro | KeyFormat::JsonSchema => keys.framed = true,
+                KeyFormat::Json => keys.json = true,
+                KeyFormat::String => keys.text = true,
+            }
+            match value {
+                ValueFormat::Avro | ValueFormat::JsonSchema => values.framed = true,
+                ValueFormat::Json => values.json = true,
+            }
+        }
+        [keys.how(), values.how()]
+    }
+
+    /// Whether bytes begin as those of a schema that is known.
+    fn knows(&self, bytes: &[u8]) -> bool {
+        let Self::Registered { readers, json, .. } = self else { return false };
+        split_schema_id(bytes).is_some_and(|(id, _)| readers.contains_key(&id) || json.contains(&id))
     }
 
     fn part(&self, topic: &str, bytes: &[u8]) -> Result<(Box<RawValue>, Option<SchemaName>), String> {
@@ -201,6 +212,45 @@ enum Part<'d, 's> {
     By(&'d Decoder<'s>),
     /// As a text that is shown as a string.
     Text,
+    /// By what it looks like: bindings write to the topic in different ways.
+    OneOf(Kinds<'d, 's>),
+}
+
+/// In which ways the keys, or the values, of a topic are written.
+#[derive(Clone, Copy)]
+struct Kinds<'d, 's> {
+    /// Decodes those that have the id of a schema in front.
+    registered: &'d Decoder<'s>,
+    framed: bool,
+    json: bool,
+    text: bool,
+}
+
+impl<'d, 's> Kinds<'d, 's> {
+    fn how(self) -> Part<'d, 's> {
+        match self {
+            Self { framed: true, json: false, text: false, registered } => Part::By(registered),
+            Self { framed: false, json: true, text: false, .. } => Part::By(&Decoder::Json),
+            Self { framed: false, json: false, text: true, .. } => Part::Text,
+            several => Part::OneOf(several),
+        }
+    }
+
+    /// A magic byte and the id of a known schema are no text that anybody writes, and a key in JSON is an object.
+    fn part(&self, topic: &str, bytes: &[u8]) -> Result<(Box<RawValue>, Option<SchemaName>), String> {
+        let Self { registered, framed, json, text } = *self;
+        if framed && registered.knows(bytes) {
+            return registered.part(topic, bytes);
+        }
+        let shown =
+            if json && (!text || bytes.starts_with(b"{")) { self::json(bytes) } else { Err(String::new()) };
+        match shown {
+            Err(_) if text => self::text(bytes),
+            Err(_) if framed && bytes.first() == Some(&0) => return registered.part(topic, bytes),
+            shown => shown,
+        }
+        .map(|shown| (shown, None))
+    }
 }
 
 /// A text as a JSON string.
@@ -327,7 +377,7 @@ mod tests {
         let subjects = BTreeMap::new();
         let json = BTreeSet::new();
         let decoder = |key, value| Decoder::Apart {
-            formats: BTreeMap::from([("t".to_owned(), Formats { key, value, embeds_document: false })]),
+            formats: BTreeMap::from([("t".to_owned(), vec![Formats { key, value, embeds_document: false }])]),
             registered: Box::new(Decoder::Registered {
                 readers: BTreeMap::from([(258, avro::reader(258, &schema).unwrap())]),
                 json: &json,
@@ -347,6 +397,51 @@ mod tests {
         ] {
             let error = decoder.decode(record(b"\xff", None)).unwrap_err().to_string();
             assert!(error.contains(part), "{error}");
+        }
+    }
+
+    #[test]
+    fn bindings_of_one_topic_may_write_in_different_ways() {
+        let schema = avro::parse(258, r#""string""#).unwrap();
+        let subjects = BTreeMap::new();
+        let schemas = BTreeSet::new();
+        let decoder = |all: &[(KeyFormat, ValueFormat)]| {
+            let formats =
+                all.iter().map(|&(key, value)| Formats { key, value, embeds_document: false }).collect();
+            Decoder::Apart {
+                formats: BTreeMap::from([("t".to_owned(), formats)]),
+                registered: Box::new(Decoder::Registered {
+                    readers: BTreeMap::from([(258, avro::reader(258, &schema).unwrap())]),
+                    json: &schemas,
+                    subjects: &subjects,
+                }),
+            }
+        };
+        let avro = (KeyFormat::Avro, ValueFormat::Avro);
+        let json = (KeyFormat::Json, ValueFormat::Json);
+        let text = (KeyFormat::String, ValueFormat::Json);
+        let framed = b"\x00\x00\x00\x01\x02\x02k";
+        for several in [vec![avro, json], vec![json, avro], vec![text, avro, json]] {
+            let decoder = decoder(&several);
+            let line = |key, value| line(&decoder, record(key, value));
+            assert!(line(framed, Some(framed)).contains(r#""key":"k","value":"k","#), "{several:?}");
+            assert!(
+                line(b"{\"id\":7}", Some(b"{}")).contains(r#""key":{"id":7},"value":{},"#),
+                "{several:?}"
+            );
+        }
+        let both = decoder(&[text, json]);
+        for (key, shown) in [(&b"7"[..], r#""7""#), (b"a{", r#""a{""#), (b"{a", r#""{a""#), (b"{}", "{}")] {
+            assert!(line(&both, record(key, None)).contains(&format!(r#""key":{shown},"#)), "{shown}");
+        }
+        let of_two = decoder(&[avro, json]);
+        for (value, reason) in [
+            (&b"\x00\x00\x00\x00\x01"[..], "not of a known schema: the registry has no schema 1"),
+            (b"\x00", "without a schema: it has no magic byte and schema id in front"),
+            (b"hello", "not JSON: expected value at line 1 column 1"),
+        ] {
+            let error = of_two.decode(record(b"{}", Some(value))).unwrap_err().to_string();
+            assert!(error.contains(&format!("the value is {reason};")), "{error}");
         }
     }
 

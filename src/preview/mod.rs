@@ -12,6 +12,7 @@
 
 mod avro;
 mod connector;
+mod digits;
 mod error;
 mod generate;
 mod landed;
@@ -31,7 +32,6 @@ use std::io::{self, BufRead, BufReader, Read, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use clap::ValueEnum;
@@ -206,7 +206,7 @@ fn preview(args: &Args) -> Result<(), Error> {
         (None, None) => return Ok(()),
     };
     let progress = Progress::start(Arc::clone(&counters), goal, args.color.wanted(&io::stderr()));
-    let committed = order.map(|_| launch.measure());
+    let told = order.map(|_| launch.measure());
     let plan = sessions::Plan {
         launch: &launch,
         task: &task,
@@ -217,13 +217,15 @@ fn preview(args: &Args) -> Result<(), Error> {
         reader: reader.as_mut(),
     };
     let mut load = sessions::run(plan, documents)?;
-    if let Some(committed) = committed {
+    if let Some(told) = told {
         // Each session's log has been read to its end.
-        load.message_bytes = committed.load(Ordering::Relaxed);
+        load.message_bytes = told.message_bytes();
+        load.sent_bytes = told.sent_bytes(load.sessions);
     }
     if let Some(reader) = reader {
         let written = reader.written();
         let landed = reader.finish()?;
+        // Stdout may be the same terminal.
         drop(progress);
         let messages = landed.messages();
         print(args, &servers, landed, formats_of(&servers.endpoint, &task.spec)?, start, &runtime)?;
@@ -231,6 +233,8 @@ fn preview(args: &Args) -> Result<(), Error> {
         if servers.are_embedded() && messages != written {
             return Err(Error::Count { messages, stores: written });
         }
+    } else {
+        drop(progress);
     }
     if order.is_some() { print_load(args, &load) } else { Ok(()) }
 }
@@ -247,20 +251,22 @@ fn ignoring(config: &EndpointConfig, spec: &flow::MaterializationSpec) -> Result
     spec.bindings.iter().map(of_binding).collect()
 }
 
-/// How the messages of each topic are written.
+/// How the messages of each topic are written, by each of the bindings that write to it.
 fn formats_of(
     config: &EndpointConfig,
     spec: &flow::MaterializationSpec,
-) -> Result<BTreeMap<String, Formats>, Error> {
-    let of_binding = |binding: &flow::Binding| {
-        Resource::parse(&binding.resource_config_json)
+) -> Result<BTreeMap<String, Vec<Formats>>, Error> {
+    let mut formats: BTreeMap<String, Vec<Formats>> = BTreeMap::new();
+    for binding in &spec.bindings {
+        let (topic, of_binding) = Resource::parse(&binding.resource_config_json)
             .and_then(|resource| Ok((config.topic(&resource)?.name.to_string(), config.formats(&resource)?)))
             .map_err(|source| Error::Config {
                 place: format!("the binding of topic {:?}", binding.resource_path.join(".")),
                 source,
-            })
-    };
-    spec.bindings.iter().map(of_binding).collect()
+            })?;
+        formats.entry(topic).or_default().push(of_binding);
+    }
+    Ok(formats)
 }
 
 /// Prints the messages that have landed.
@@ -268,13 +274,13 @@ fn print(
     args: &Args,
     servers: &Servers,
     landed: Landed,
-    formats: BTreeMap<String, Formats>,
+    formats: BTreeMap<String, Vec<Formats>>,
     start: Instant,
     runtime: &tokio::runtime::Runtime,
 ) -> Result<(), Error> {
     let summary = Summary::of(&landed, start.elapsed());
     let schemas = match &servers.endpoint.schema_registry {
-        Some(registry) if formats.values().any(Formats::has_schema) => {
+        Some(registry) if formats.values().flatten().any(Formats::has_schema) => {
             Some(runtime.block_on(Schemas::of(&landed, &Client::new(registry)?))?)
         }
         _ => None,

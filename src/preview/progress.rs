@@ -112,7 +112,7 @@ fn line(goal: Goal, before: (Duration, u64), (time, [stores, bytes, read]): (Dur
         line += &format!(", {} %", permille / 10);
         if (1..1000).contains(&permille) {
             let left = time.mul_f64(f64::from(1000 - permille) / f64::from(permille));
-            line += &format!(", {} left", duration(left));
+            line += &format!(", {} left", duration(left + Duration::from_millis(999)));
         }
     }
     line
@@ -207,6 +207,8 @@ mod tests {
         assert_eq!(line(fixture, before, now), "1,500,000 documents, 250,000/s, 192.3 MB, 25 %, 30 s left");
         let both = Goal { documents: Some(3_000_000), ..fixture };
         assert_eq!(line(both, before, now), "1,500,000 documents, 250,000/s, 192.3 MB, 50 %, 10 s left");
+        let nearly = (second(10), [2_999_999, 192_300_000, 999]);
+        assert!(line(both, before, nearly).ends_with(", 99 %, 1 s left"), "a part of a second is one");
         assert_eq!(line(both, (second(0), 0), (second(1), [0, 0, 0])), "0 documents, 0/s, 0 bytes, 0 %");
         let done = (second(1), [1, 1000, 1000]);
         assert_eq!(line(fixture, (second(0), 0), done), "1 document, 1/s, 1.0 kB, 100 %");

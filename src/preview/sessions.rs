@@ -56,8 +56,12 @@ pub(super) fn run<R: BufRead>(mut plan: Plan<'_>, mut documents: Documents<R>) -
             }
         }
         load.time += start.elapsed();
+        load.sessions += 1;
         load.peak_memory = load.peak_memory.max(connector.peak_memory());
         connector.end()?;
+    }
+    if let Documents::Generated(batches) = &documents {
+        load.waited = batches.waited();
     }
     Ok(load)
 }

@@ -209,7 +209,7 @@ fn name(field: u32) -> &'static str {
 const STORE: u32 = 7;
 
 /// Field 7, length-delimited.
-const STORE_TAG: u8 = 0x3a;
+pub(super) const STORE_TAG: u8 = 0x3a;
 
 #[cfg(test)]
 mod tests;

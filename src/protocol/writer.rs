@@ -2,10 +2,13 @@
 
 use std::io::Write;
 
+use bytes::Bytes;
+use prost::encoding::{encode_varint, encoded_len_varint};
 use serde::Serialize;
 
-use super::messages::{Request, Response};
-use super::{Codec, Error, MAX_FRAME};
+use super::messages::{Request, Response, request};
+use super::proto::STORE_TAG;
+use super::{Codec, Error, MAX_FRAME, Store, Tuple};
 
 /// The connector's side: writes responses.
 pub struct ResponseWriter<W: Write> {
@@ -64,6 +67,36 @@ impl<W: Write> RequestWriter<W> {
         let name = only(request.names(), "a request")?;
         self.frames.append(request, name)?;
         if self.frames.pending.len() >= ENOUGH { self.frames.write(name) } else { Ok(()) }
+    }
+
+    /// As [`push`](Self::push), a Store whose fields are read where they are. In the codec of its fields.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`ResponseWriter::send`]; fields in the form of another codec.
+    pub fn push_store(&mut self, store: &Store<'_>) -> Result<(), Error> {
+        const NAME: &str = "store";
+        match (self.frames.codec, store.key, store.values) {
+            (Codec::Proto, Tuple::Packed(key), Tuple::Packed(values)) => {
+                self.frames.append_store(store, key, values)?;
+                if self.frames.pending.len() >= ENOUGH { self.frames.write(NAME) } else { Ok(()) }
+            }
+            (Codec::Json, Tuple::Json(key), Tuple::Json(values)) => {
+                let store = request::Store {
+                    binding: store.binding,
+                    key_json: Bytes::copy_from_slice(key),
+                    values_json: Bytes::copy_from_slice(values),
+                    doc_json: Bytes::copy_from_slice(store.doc),
+                    exists: store.exists,
+                    delete: store.delete,
+                    ..request::Store::default()
+                };
+                self.push(&store.into())
+            }
+            _ => {
+                Err(Error::Encode { name: NAME, reason: "its fields have the form of another codec".into() })
+            }
+        }
     }
 
     /// Writes whole frames that were made elsewhere, behind those that are pending.
@@ -127,6 +160,41 @@ impl<W: Write> FrameWriter<W> {
         self.pending.reserve(4 + length);
         self.pending.extend_from_slice(&prefix.to_le_bytes());
         message.encode(&mut self.pending).map_err(|e| Error::Encode { name, reason: e.to_string() })
+    }
+
+    /// The frame of a Request with this Store, as prost writes it.
+    fn append_store(&mut self, store: &Store<'_>, key: &[u8], values: &[u8]) -> Result<(), Error> {
+        const NAME: &str = "store";
+        let fields = [(0x1a, key), (0x2a, values), (0x32, store.doc)];
+        let flags = [(0x38, store.exists), (0x40, store.delete)];
+        let number = |number: usize| number as u64;
+        let binding = if store.binding == 0 { 0 } else { 1 + encoded_len_varint(store.binding.into()) };
+        let of_field = |(_, bytes): &(u8, &[u8])| match bytes.len() {
+            0 => 0,
+            length => 1 + encoded_len_varint(number(length)) + length,
+        };
+        let of_flags = 2 * flags.iter().filter(|(_, is_set)| *is_set).count();
+        let length = binding + fields.iter().map(of_field).sum::<usize>() + of_flags;
+        let prefix = checked(1 + encoded_len_varint(number(length)) + length, NAME)?;
+
+        let out = &mut self.pending;
+        out.reserve(16 + length);
+        out.extend_from_slice(&prefix.to_le_bytes());
+        out.push(STORE_TAG);
+        encode_varint(number(length), out);
+        if store.binding != 0 {
+            out.push(0x08);
+            encode_varint(store.binding.into(), out);
+        }
+        for (tag, bytes) in fields.into_iter().filter(|(_, bytes)| !bytes.is_empty()) {
+            out.push(tag);
+            encode_varint(number(bytes.len()), out);
+            out.extend_from_slice(bytes);
+        }
+        for (tag, _) in flags.into_iter().filter(|(_, is_set)| *is_set) {
+            out.extend_from_slice(&[tag, 1]);
+        }
+        Ok(())
     }
 
     fn append_line(&mut self, message: &impl Serialize, name: &'static str) -> Result<(), Error> {

@@ -17,7 +17,7 @@ use super::progress::{
 };
 use super::serve::OnFailure;
 use crate::config::EndpointConfig;
-use crate::kafka::{Committed, Outbox, ProgressReader, Topic, fence};
+use crate::kafka::{Committed, Manner, Outbox, ProgressReader, Topic, fence};
 use crate::protocol::Codec;
 use crate::protocol::messages::request;
 use crate::protocol::messages::response::ConnectorState;
@@ -72,16 +72,18 @@ impl Transactions {
         request: &request::Open,
         codec: Codec,
         topics: Vec<Topic>,
+        measured: bool,
         on_failure: OnFailure,
     ) -> anyhow::Result<(Self, Outbox, Bytes)> {
         let name = request.materialization.as_ref().map(|spec| spec.name.clone()).unwrap_or_default();
         let shard = Shard { task: name, range: Range::of(request.range.as_ref())? };
         let state = State::read(&request.state_json)?;
         let id = shard.id();
+        let manner = Manner { transactional_id: Some(&id), measured };
 
         let (outbox, reader) = thread::scope(|scope| {
             let reader = scope.spawn(|| ProgressReader::open(config));
-            let outbox = Outbox::open_transactional(config, topics, &id, on_failure);
+            let outbox = Outbox::open_in(config, topics, manner, on_failure);
             (outbox, reader.join())
         });
         let mut outbox = outbox?;

@@ -40,7 +40,7 @@ use tokio::sync::mpsc;
 pub use binding::BindingInfo;
 pub(crate) use open::schemas;
 pub use serve::{Surroundings, serve};
-pub(crate) use transact::COMMITTED;
+pub(crate) use transact::{COMMITTED, SENT};
 pub(crate) use validate::check_bindings;
 
 use crate::kafka;
@@ -95,6 +95,7 @@ fn supervise() -> anyhow::Result<End> {
             Some(Box::new(move |error| drop(ends.send(End::Delivery(error)))))
         },
         input_is_ready,
+        measured: std::env::var_os(MEASURED).is_some(),
     };
     // Not by way of `io::Stdin` and `io::Stdout`: the one has a small buffer of its own, the other would cut a frame
     // at its last newline into two writes.
@@ -137,6 +138,9 @@ fn input_is_ready() -> bool {
     let mut events = [PollFd::new(&stdin, PollFlags::IN)];
     rustix::event::poll(&mut events, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
 }
+
+/// The variable that has a session end with a line of what it has sent. `preview` sets it for a load.
+pub(crate) const MEASURED: &str = "MATERIALIZE_KAFKA_MEASURED";
 
 /// Bytes that the pipe to stdin may hold.
 const PIPE: usize = 256 << 10;

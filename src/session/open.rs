@@ -4,7 +4,7 @@ use anyhow::{Context, anyhow};
 use bytes::Bytes;
 
 use crate::config::{self, EndpointConfig};
-use crate::kafka::{Outbox, Topic};
+use crate::kafka::{Manner, Outbox, Topic};
 use crate::protocol::Codec;
 use crate::protocol::messages::{flow, request};
 use crate::registry;
@@ -19,6 +19,8 @@ pub(super) struct Opened {
     pub(super) bindings: Vec<BindingInfo>,
     pub(super) outbox: Outbox,
     pub(super) delivery: Delivery,
+    /// Whether the session ends with a line of what it has sent.
+    pub(super) measured: bool,
     /// The checkpoint to go on from, as Opened carries it; empty for the runtime's own.
     pub(super) checkpoint: Bytes,
 }
@@ -57,13 +59,16 @@ pub(super) fn open(
         true => Some(drafts.iter().map(Draft::headers).collect::<anyhow::Result<Vec<_>>>()?),
         false => None,
     };
+    let measured = surroundings.measured;
     let (delivery, mut outbox, checkpoint) = match config.advanced.delivery {
         config::Delivery::AtLeastOnce => {
-            (Delivery::at_least_once(request), Outbox::open(&config, topics, on_failure)?, Bytes::new())
+            let manner = Manner { measured, ..Manner::default() };
+            let outbox = Outbox::open_in(&config, topics, manner, on_failure)?;
+            (Delivery::at_least_once(request), outbox, Bytes::new())
         }
         config::Delivery::ExactlyOnce => {
             let (transactions, outbox, checkpoint) =
-                Transactions::open(&config, request, codec, topics, on_failure)?;
+                Transactions::open(&config, request, codec, topics, measured, on_failure)?;
             (Delivery::ExactlyOnce(transactions), outbox, checkpoint)
         }
     };
@@ -88,7 +93,7 @@ pub(super) fn open(
         brokers = config.bootstrap_servers,
         "opened"
     );
-    Ok(Opened { bindings, outbox, delivery, checkpoint })
+    Ok(Opened { bindings, outbox, delivery, measured, checkpoint })
 }
 
 /// Subjects and schemas that Open registers, in the order of the bindings; of each its key's, then

@@ -19,6 +19,9 @@ pub struct Surroundings {
     pub on_failure: Option<OnFailure>,
     /// Whether a read of the input would not wait. As long as it would not, Stores are gathered to larger batches.
     pub input_is_ready: fn() -> bool,
+    /// Whether a session ends with a line in the log (level debug) of the bytes that went to the brokers. It is up to a second
+    /// longer then.
+    pub measured: bool,
 }
 
 /// Takes the first delivery failure, on whatever thread notices it.

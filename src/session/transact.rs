@@ -45,6 +45,10 @@ pub(super) fn transact<R: Read, W: Write>(
         let Some(request) = requests.next()? else {
             if stored > 0 {
                 tracing::warn!(stored, "the input ended within a transaction, which is given up");
+            } else if opened.measured
+                && let Some(bytes) = opened.outbox.sent_bytes()
+            {
+                tracing::debug!(bytes, "{SENT}");
             }
             return Ok(());
         };
@@ -89,6 +93,9 @@ pub(super) fn transact<R: Read, W: Write>(
 
 /// What the log says at each commit; its field `bytes` has those of the keys and values.
 pub(crate) const COMMITTED: &str = "the transaction is committed";
+
+/// What the log says in the end of a session that is measured; its field `bytes` has those of all requests to the brokers.
+pub(crate) const SENT: &str = "all that was sent to the brokers";
 
 /// What the session has answered last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

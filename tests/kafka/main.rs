@@ -20,6 +20,7 @@ mod failures;
 mod formats;
 mod headers;
 mod landed;
+mod load;
 mod logins;
 mod partitions;
 mod subjects;

@@ -16,7 +16,7 @@ fn open(partitions: i32, adjust: impl Fn(&mut ClientConfig)) -> (Cluster, Endpoi
         owner: "binding 0, collection c".into(),
         partitioning: Partitioning::default(),
     }];
-    let outbox = Outbox::open_with(&config, topics, None, Box::new(|_| {}), adjust).unwrap();
+    let outbox = Outbox::open_with(&config, topics, Manner::default(), Box::new(|_| {}), adjust).unwrap();
     (cluster, config, outbox)
 }
 
@@ -283,6 +283,37 @@ fn values_in_the_middle_of_a_request_outlive_the_outbox() {
                 assert_eq!((sent, &state.failure), (Ok(()), &None), "{fault:?}, {pause} ms");
                 assert_eq!((state.chunks.in_use(), state.due()), (0, 0), "{fault:?}, {pause} ms");
             }
+        }
+    }
+}
+
+/// The truth is what was put in: what is not compressed goes out with a few bytes of framing a message.
+#[test]
+fn bytes_that_were_sent_are_those_of_the_messages_and_their_framing() {
+    const MESSAGES: u32 = 5_000;
+    let cluster = Cluster::new(2).unwrap();
+    cluster.create_topic("t", 3).unwrap();
+    for (producers, more) in [(1, ""), (2, r#","advanced":{"producers":2}"#)] {
+        let json = format!(
+            r#"{{"bootstrap_servers":"{}","message_format":"JSON","compression":"none"{more}}}"#,
+            cluster.bootstrap_servers()
+        );
+        let config = EndpointConfig::parse(json.as_bytes()).unwrap();
+        let topic = Topic {
+            name: "t".into(),
+            owner: "binding 0, collection c".into(),
+            partitioning: Partitioning::default(),
+        };
+        let manner = Manner { measured: true, ..Manner::default() };
+        let mut outbox = Outbox::open_in(&config, vec![topic], manner, Box::new(|_| {})).unwrap();
+        let mut sent = 0;
+        for _ in 0..2 {
+            for number in 0..MESSAGES {
+                send(&mut outbox, &number.to_string(), &[b'v'; 1000]).unwrap();
+            }
+            sent += outbox.commit().unwrap().bytes;
+            let told = outbox.sent_bytes().expect("clients tell in time");
+            assert!(told > sent && told < sent + sent / 20, "{producers} producers: {told} of {sent}");
         }
     }
 }

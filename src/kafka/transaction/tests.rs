@@ -3,9 +3,10 @@
 use super::*;
 use crate::config::Partitioning;
 use crate::kafka::mock::{Cluster, Fault, Request};
-use crate::kafka::{Committed, Outbox, ProgressReader, Topic};
+use crate::kafka::{Committed, Manner, Outbox, ProgressReader, Topic};
 
 const ID: &str = "materialize-kafka/acme/task/00000000-ffffffff";
+const MANNER: Manner<'_> = Manner { transactional_id: Some(ID), measured: false };
 
 fn cluster(more: &str) -> (Cluster, EndpointConfig) {
     let cluster = Cluster::new(2).unwrap();
@@ -28,7 +29,7 @@ fn topics() -> Vec<Topic> {
 }
 
 fn try_open(config: &EndpointConfig) -> Result<Outbox, Error> {
-    Outbox::open_transactional(config, topics(), ID, Box::new(|_| {}))
+    Outbox::open_in(config, topics(), MANNER, Box::new(|_| {}))
 }
 
 fn open(config: &EndpointConfig) -> Outbox {
@@ -194,7 +195,7 @@ fn dropped_in_mid_transaction_it_is_quiet_and_quick() {
     let failed = Arc::new(std::sync::atomic::AtomicBool::new(false));
     let told = Arc::clone(&failed);
     let on_failure = Box::new(move |_| told.store(true, std::sync::atomic::Ordering::Relaxed));
-    let mut outbox = Outbox::open_transactional(&config, topics(), ID, on_failure).unwrap();
+    let mut outbox = Outbox::open_in(&config, topics(), MANNER, on_failure).unwrap();
     send(&mut outbox, "k");
     outbox.hand_over().unwrap();
     let before = Instant::now();

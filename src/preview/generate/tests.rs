@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::preview::task::Selection;
 
 fn order(documents: u64) -> Order {
     Order { documents, transaction: 100, seed: 1, updates: 0, codec: Codec::Proto }
@@ -315,13 +316,32 @@ fn any_number_of_threads_makes_the_same() {
 }
 
 #[test]
+fn batches_of_large_documents_have_fewer() {
+    let of = |letters: u32| {
+        let schema = json!({"type": "object", "required": ["id", "text"], "properties": {
+            "id": {"type": "integer"}, "text": {"type": "string", "minLength": letters},
+        }});
+        let document = Selection { document: Some("flow_document".to_owned()), ..Default::default() };
+        let mut generator = generator(order(1_000_000), 512);
+        let collection = collection(&schema, &["/id"]).unwrap();
+        generator.collections = vec![collection];
+        generator.extractors = vec![Extractor::new(&[], &document, Default::default())];
+        generator.fitted().unwrap().batch
+    };
+    assert_eq!(of(1), 512);
+    assert!((10..=13).contains(&of(10_000)), "{}", of(10_000));
+    assert_eq!(of(1_000_000), 1);
+    assert_eq!(generator(order(0), 512).fitted().unwrap().batch, 512);
+}
+
+#[test]
 fn threads_end_when_nobody_wants_more() {
     let batches = Batches::with_threads(generator(order(u64::MAX / 4), 32), 2).unwrap();
     let generator = Arc::clone(&batches.generator);
     drop(batches);
-    let start = std::time::Instant::now();
+    let start = Instant::now();
     while Arc::strong_count(&generator) > 1 {
         assert!(start.elapsed().as_secs() < 30, "they go on");
-        thread::sleep(std::time::Duration::from_millis(5));
+        thread::sleep(Duration::from_millis(5));
     }
 }

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use regex_syntax::hir::{Class, Hir, HirKind};
 
 use super::random::Random;
+use crate::preview::digits::{date, date_time, decimal, hex};
 use crate::schema::Format;
 
 /// How texts of a location are made.
@@ -70,24 +71,25 @@ fn of_format(format: Format, number: u64) -> String {
     match format {
         Format::Date => {
             // Until the year 2200.
-            let days = i64::try_from(number % 84_000).unwrap_or(0);
-            let date = jiff::civil::date(1970, 1, 1).saturating_add(jiff::Span::new().days(days));
-            date.to_string()
+            let mut text = String::with_capacity(10);
+            date(&mut text, i64::try_from(number % 84_000).unwrap_or(0));
+            text
         }
         Format::DateTime => {
             let seconds = i64::try_from(number / 1000 % 7_000_000_000).unwrap_or(0);
-            let time = jiff::Timestamp::from_second(seconds).unwrap_or_default();
-            let mut text = format!("{time:.0}");
-            text.truncate(text.len() - 1);
-            let _infallible = write!(text, ".{:03}Z", number % 1000);
+            let mut text = String::with_capacity(24);
+            date_time(&mut text, seconds);
+            text.push('.');
+            decimal(&mut text, number, 3);
+            text.push('Z');
             text
         }
         Format::Time => {
             let (seconds, fraction) = (number % 86_400, number / 86_400 % 1_000_000);
             format!("{:02}:{:02}:{:02}.{fraction:06}Z", seconds / 3600, seconds / 60 % 60, seconds % 60)
         }
-        Format::Email | Format::IdnEmail => format!("user{number}@example.com"),
-        Format::Hostname | Format::IdnHostname => format!("host{number}.example.com"),
+        Format::Email | Format::IdnEmail => around("user", number, "@example.com"),
+        Format::Hostname | Format::IdnHostname => around("host", number, ".example.com"),
         Format::Ipv4 => {
             format!("10.{}.{}.{}", number >> 16 & 0xff, number >> 8 & 0xff, number & 0xff)
         }
@@ -100,17 +102,22 @@ fn of_format(format: Format, number: u64) -> String {
         Format::Uuid => {
             let (high, low) = (Random::of(&[number]).next(), number);
             // Version 4 and the RFC's variant; the lower 60 bits and the mixed ones tell numbers apart.
-            format!(
-                "{:08x}-{:04x}-4{:03x}-8{:03x}-{:012x}",
-                high >> 32,
-                high >> 16 & 0xffff,
-                high & 0xfff,
-                low >> 48 & 0xfff,
-                low & 0xffff_ffff_ffff
-            )
+            let mut text = String::with_capacity(36);
+            let groups = [
+                (high >> 32, 8, "-"),
+                (high >> 16, 4, "-4"),
+                (high, 3, "-8"),
+                (low >> 48, 3, "-"),
+                (low, 12, ""),
+            ];
+            for (number, digits, after) in groups {
+                hex(&mut text, number, digits);
+                text.push_str(after);
+            }
+            text
         }
         Format::Duration => format!("PT{number}S"),
-        Format::Iri | Format::Uri => format!("https://example.com/{number}"),
+        Format::Iri | Format::Uri => around("https://example.com/", number, ""),
         Format::UriReference | Format::IriReference => format!("/{number}"),
         Format::UriTemplate => format!("/{number}/{{id}}"),
         Format::JsonPointer => format!("/{number}"),
@@ -127,6 +134,10 @@ fn of_format(format: Format, number: u64) -> String {
             text
         }
     }
+}
+
+fn around(before: &str, number: u64, after: &str) -> String {
+    [before, itoa::Buffer::new().format(number), after].concat()
 }
 
 fn mac(number: u64, shifts: &[u32], first: &str) -> String {

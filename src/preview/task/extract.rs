@@ -10,7 +10,7 @@ use super::projection::Projection;
 use super::selection::Selection;
 use super::tuple;
 use super::uuid;
-use crate::protocol::Codec;
+use crate::protocol::{Codec, Store, Tuple};
 
 /// What a Store carries, in the forms of both generations of the runtime.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -68,6 +68,26 @@ enum Kind {
     Unknown,
 }
 
+impl StoreDoc {
+    /// As a request carries it in a codec.
+    pub(in crate::preview) fn borrowed(&self, codec: Codec) -> Store<'_> {
+        let (key, values) = match codec {
+            Codec::Proto => (Tuple::Packed(&self.key_packed), Tuple::Packed(&self.values_packed)),
+            Codec::Json => (Tuple::Json(&self.key_json), Tuple::Json(&self.values_json)),
+        };
+        Store { binding: self.binding, key, values, doc: &self.doc_json, exists: false, delete: self.delete }
+    }
+
+    /// Empties it, but for its memory.
+    fn clear(&mut self) {
+        let Self { binding, key_packed, key_json, values_packed, values_json, doc_json, delete } = self;
+        (*binding, *delete) = (0, false);
+        for bytes in [key_packed, key_json, values_packed, values_json, doc_json] {
+            bytes.clear();
+        }
+    }
+}
+
 impl Extractor {
     /// Takes `selection` out of documents whose fields are `projections`. Fields without a
     /// projection are null.
@@ -99,27 +119,35 @@ impl Extractor {
     /// The packed key of a document.
     pub fn key(&self, document: &Value) -> Vec<u8> {
         let mut packed = Vec::new();
-        for field in &self.keys {
-            tuple::pack(&mut packed, &field.extract(document), &Policy::default());
-        }
+        self.pack_key(document, &mut packed);
         packed
+    }
+
+    fn pack_key(&self, document: &Value, packed: &mut Vec<u8>) {
+        for field in &self.keys {
+            tuple::pack(packed, &field.extract(document), &Policy::default());
+        }
     }
 
     /// What a Store of the document carries.
     pub fn store(&self, binding: u32, document: &Value) -> StoreDoc {
-        self.store_in(binding, document, Forms { packed: true, json: true })
+        let mut store = StoreDoc::default();
+        self.store_in(binding, document, Forms { packed: true, json: true }, &mut store);
+        store
     }
 
-    /// The same, in the form alone that a codec carries.
-    pub fn store_for(&self, binding: u32, document: &Value, codec: Codec) -> StoreDoc {
+    /// The same, in the form alone that a codec carries, and in the place of another one, whose memory is used again.
+    pub fn store_for(&self, binding: u32, document: &Value, codec: Codec, store: &mut StoreDoc) {
+        store.clear();
         let json = codec == Codec::Json;
-        self.store_in(binding, document, Forms { packed: !json, json })
+        self.store_in(binding, document, Forms { packed: !json, json }, store);
     }
 
-    fn store_in(&self, binding: u32, document: &Value, forms: Forms) -> StoreDoc {
-        let mut store = StoreDoc { binding, ..StoreDoc::default() };
+    /// Fills a Store that is empty.
+    fn store_in(&self, binding: u32, document: &Value, forms: Forms, store: &mut StoreDoc) {
+        store.binding = binding;
         if forms.packed {
-            store.key_packed = self.key(document);
+            self.pack_key(document, &mut store.key_packed);
         }
         let mut truncated = false;
         if self.document {
@@ -166,7 +194,6 @@ impl Extractor {
             }
         }
         store.delete = self.operation.query(document).and_then(Value::as_str) == Some("d");
-        store
     }
 }
 

@@ -49,7 +49,7 @@ fn pack_number(out: &mut Vec<u8>, number: &Number) {
 
 /// How many bytes of `value` are significant: 0 to 8.
 fn significant(value: u64) -> u8 {
-    value.to_be_bytes().iter().skip_while(|byte| **byte == 0).fold(0, |size, _| size + 1)
+    u8::try_from((u64::BITS - value.leading_zeros()).div_ceil(8)).unwrap_or(8)
 }
 
 /// The last `size` bytes.
@@ -59,12 +59,15 @@ fn tail(bytes: &[u8; 8], size: u8) -> &[u8] {
 
 /// Appends bytes with every zero escaped, and the zero that ends them.
 fn pack_escaped(out: &mut Vec<u8>, bytes: &[u8]) {
-    for &byte in bytes {
-        out.push(byte);
-        if byte == 0 {
-            out.push(0xff);
-        }
+    let mut rest = bytes;
+    while let Some((before, behind)) =
+        memchr::memchr(0, rest).and_then(|zero| rest.split_at_checked(zero + 1))
+    {
+        out.extend_from_slice(before);
+        out.push(0xff);
+        rest = behind;
     }
+    out.extend_from_slice(rest);
     out.push(0);
 }
 

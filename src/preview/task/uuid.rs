@@ -1,7 +1,7 @@
 //! Version-1 UUIDs: the ones that the runtime's preview gives to documents, and the publication
 //! time that any of them tells.
 
-use jiff::Timestamp;
+use crate::preview::digits::{date_time, decimal, hex};
 
 /// The UUID of the document at position `line` of transaction `transaction`, both from zero
 /// (the *classic* rule: an hour for each transaction, a second for each line, since 1970).
@@ -10,40 +10,55 @@ pub(in crate::preview) fn synthetic(transaction: u64, line: u64) -> String {
     let ticks = UNIX_EPOCH_TICKS.wrapping_add(seconds.wrapping_mul(TICKS_PER_SECOND));
     // Sixty bits last until the year 5236.
     let (low, mid, high) = (ticks & 0xffff_ffff, ticks >> 32 & 0xffff, ticks >> 48 & 0x0fff);
-    format!("{low:08x}-{mid:04x}-1{high:03x}-{CLOCK_SEQUENCE}-{NODE}")
+    let mut text = String::with_capacity(36);
+    hex(&mut text, low, 8);
+    text.push('-');
+    hex(&mut text, mid, 4);
+    text.push_str("-1");
+    hex(&mut text, high, 3);
+    text.push_str(CLOCK_SEQUENCE);
+    text.push_str(NODE);
+    text
 }
 
 /// The publication time that the text of a version-1 UUID tells, in UTC with nine digits of a
 /// second; none if the text is no such UUID.
 pub(super) fn published_at(uuid: &str) -> Option<String> {
-    let bytes = uuid.as_bytes();
-    let dashes = [8, 13, 18, 23];
-    let shaped = bytes.len() == 36
-        && bytes
-            .iter()
-            .enumerate()
-            .all(|(i, byte)| if dashes.contains(&i) { *byte == b'-' } else { byte.is_ascii_hexdigit() });
-    if !shaped {
+    let bytes: &[u8; 36] = uuid.as_bytes().try_into().ok()?;
+    if [8, 13, 18, 23].into_iter().any(|dash: usize| bytes[dash] != b'-') {
         return None;
     }
-    let field = |from: usize, to: usize| i128::from_str_radix(uuid.get(from..to)?, 16).ok();
+    let field = |from: usize, to: usize| {
+        let digits = bytes.get(from..to)?.iter();
+        digits
+            .copied()
+            .try_fold(0_u64, |number, digit| Some(number << 4 | u64::from(char::from(digit).to_digit(16)?)))
+    };
     let (low, mid, high, sequence) = (field(0, 8)?, field(9, 13)?, field(14, 18)?, field(19, 23)?);
+    field(24, 36)?;
     if high >> 12 != 1 || sequence >> 14 != 0b10 {
         return None;
     }
     let ticks = (high & 0x0fff) << 48 | mid << 32 | low;
     // Flow counts what happens within one tick in the upper bits of the clock sequence.
     let counter = sequence >> 10 & 0xf;
-    let nanoseconds = (ticks - i128::from(UNIX_EPOCH_TICKS)) * 100 + counter * 4;
-    let time = Timestamp::from_nanosecond(nanoseconds).ok()?;
-    Some(format!("{time:.9}"))
+    // Sixty bits of ticks: the years 1582 to 5236.
+    let ticks = ticks.cast_signed() - UNIX_EPOCH_TICKS.cast_signed();
+    let seconds = ticks.div_euclid(TICKS_PER_SECOND.cast_signed());
+    let nanoseconds = ticks.rem_euclid(TICKS_PER_SECOND.cast_signed()).unsigned_abs() * 100 + counter * 4;
+    let mut text = String::with_capacity(30);
+    date_time(&mut text, seconds);
+    text.push('.');
+    decimal(&mut text, nanoseconds, 9);
+    text.push('Z');
+    Some(text)
 }
 
 /// 1970-01-01 in ticks of 100 ns since 1582-10-15.
 const UNIX_EPOCH_TICKS: u64 = 0x01B2_1DD2_1381_4000;
 const TICKS_PER_SECOND: u64 = 10_000_000;
 /// Flags and counter zero, besides the variant.
-const CLOCK_SEQUENCE: &str = "8000";
+const CLOCK_SEQUENCE: &str = "-8000-";
 const NODE: &str = "071353030311";
 
 #[cfg(test)]

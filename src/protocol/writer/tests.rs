@@ -152,7 +152,7 @@ fn both_sides_understand_each_other() {
         let Some(Incoming::Spec(spec)) = read.next().unwrap() else { panic!("spec") };
         assert_eq!(&spec.config_json[..], b"{}");
         let Some(Incoming::Store(store)) = read.next().unwrap() else { panic!("store") };
-        assert_eq!((store.binding, store.key), (3, crate::protocol::Tuple::Packed(b"\x15\x01")));
+        assert_eq!((store.binding, store.key), (3, Tuple::Packed(b"\x15\x01")));
         let Some(Incoming::StartCommit(commit)) = read.next().unwrap() else { panic!("commit") };
         assert_eq!(&commit.runtime_checkpoint[..], b"{}");
         assert_eq!(read.next().unwrap(), None);
@@ -206,4 +206,56 @@ fn an_output_that_is_closed_is_an_error() {
         error.to_string(),
         "writing opened: broken pipe; the process at the other end has closed the stream or failed"
     );
+}
+
+/// As prost and serde write the message that owns its fields.
+#[test]
+fn a_borrowed_store_is_written_as_an_owned_one() {
+    let long = vec![b'7'; 300];
+    for codec in [Codec::Proto, Codec::Json] {
+        for (binding, fields, doc, flags) in [
+            (0, &b""[..], &b""[..], [false, false]),
+            (1, b"[1]", b"{}", [true, false]),
+            (200, b"[1,\"a\"]", b"{\"a\":1}", [false, true]),
+            (u32::MAX, &long, &long, [true, true]),
+        ] {
+            let [exists, delete] = flags;
+            let tuple = if codec == Codec::Proto { Tuple::Packed } else { Tuple::Json };
+            let store = Store { binding, key: tuple(fields), values: tuple(fields), doc, exists, delete };
+            let mut owned = request::Store {
+                binding,
+                doc_json: doc.to_vec().into(),
+                exists,
+                delete,
+                ..Default::default()
+            };
+            let fields = Bytes::copy_from_slice(fields);
+            match codec {
+                Codec::Proto => (owned.key_packed, owned.values_packed) = (fields.clone(), fields),
+                Codec::Json => (owned.key_json, owned.values_json) = (fields.clone(), fields),
+            }
+            let mut writer = RequestWriter::new(Vec::new(), codec);
+            writer.push_store(&store).unwrap();
+            let mut expected = RequestWriter::new(Vec::new(), codec);
+            expected.push(&owned.into()).unwrap();
+            assert_eq!(writer.into_inner().unwrap(), expected.into_inner().unwrap());
+
+            let other = if codec == Codec::Proto { Codec::Json } else { Codec::Proto };
+            let error = RequestWriter::new(Vec::new(), other).push_store(&store).unwrap_err();
+            assert_eq!(error.to_string(), "encoding store: its fields have the form of another codec");
+        }
+    }
+}
+
+#[test]
+fn a_borrowed_store_beyond_a_frame_is_refused() {
+    let doc = vec![b' '; MAX_FRAME];
+    let empty = Tuple::Packed(&[]);
+    let store = Store { binding: 0, key: empty, values: empty, doc: &doc, exists: false, delete: false };
+    let mut writer = RequestWriter::new(Vec::new(), Codec::Proto);
+    assert_eq!(
+        writer.push_store(&store).unwrap_err().to_string(),
+        "encoding store: it has 67108874 bytes; a frame has at most 67108864"
+    );
+    assert!(writer.into_inner().unwrap().is_empty());
 }

@@ -324,7 +324,10 @@ fn deliver(
 fn reports(tags: &[usize], delivered: bool) -> Reports {
     let mut reports = Reports::default();
     for &tag in tags {
-        reports.add(tag, KEY, 0, delivered);
+        reports.add(tag, KEY, 0);
+        if !delivered {
+            reports.add_failed();
+        }
     }
     reports
 }

@@ -42,6 +42,14 @@ impl Watch {
 
     pub(crate) fn statistics(&mut self, _client: usize, _told: Statistics) {}
 
+    pub(crate) fn tellings(&self) -> Vec<u64> {
+        Vec::new()
+    }
+
+    pub(crate) fn sent_bytes(&self, _clients: usize, _before: &[u64]) -> Option<u64> {
+        None
+    }
+
     pub(crate) fn committing(&mut self, _now: Instant) {}
 
     pub(crate) fn committed(&mut self, _now: Instant) {}

@@ -179,13 +179,19 @@ fn the_truncation_flag_is_set_whatever_was_cut() {
 fn a_codecs_form_is_the_same_alone() {
     let policy = Policy { string: 3, ..Policy::default() };
     let extractor = extractor(&["id"], &["s", "flow_truncated", "nested"], true, policy);
+    let store_for = |document: &Value, codec| {
+        // What another Store left does not show.
+        let mut store = extractor.store(1, &json!({"id": 7, "s": "another", "_meta": {"op": "d"}}));
+        extractor.store_for(2, document, codec, &mut store);
+        store
+    };
     for document in
         [json!({"id": 1, "s": "long"}), json!({"id": "x", "nested": {"a": ["longer"]}}), json!({})]
     {
         let both = extractor.store(2, &document);
-        let packed = extractor.store_for(2, &document, Codec::Proto);
+        let packed = store_for(&document, Codec::Proto);
         assert_eq!(packed, StoreDoc { key_json: Vec::new(), values_json: Vec::new(), ..both.clone() });
-        let json = extractor.store_for(2, &document, Codec::Json);
+        let json = store_for(&document, Codec::Json);
         assert_eq!(json, StoreDoc { key_packed: Vec::new(), values_packed: Vec::new(), ..both });
     }
 }
