@@ -53,19 +53,22 @@ pub(super) async fn registered(
 async fn ids(registry: SchemaRegistry, subjects: Vec<(String, Schema)>) -> anyhow::Result<Vec<u32>> {
     let client = Client::new(&registry)?;
     if !registry.auto_register {
-        return each(subjects, |(subject, schema)| {
+        let found = each(subjects.clone(), |(subject, schema)| {
             let client = client.clone();
-            async move {
-                client.look_up(&subject, &schema).await?.with_context(|| {
-                    format!(
-                        "looking up the schema of subject {subject:?}: the registry does not have it, and \
-                         schema_registry.auto_register is false; register it there, or set auto_register to true: {}",
-                        schema.text
-                    )
-                })
-            }
+            async move { client.look_up(&subject, &schema).await }
         })
-        .await;
+        .await?;
+        // The first that is missing, whichever answer came first.
+        let ids = subjects.iter().zip(found).map(|((subject, schema), id)| {
+            id.with_context(|| {
+                format!(
+                    "looking up the schema of subject {subject:?}: the registry does not have it, and \
+                     schema_registry.auto_register is false; register it there, or set auto_register to true: {}",
+                    schema.text
+                )
+            })
+        });
+        return ids.collect();
     }
     if let Some(level) = registry.compatibility {
         let mut seen = HashSet::new();
@@ -260,6 +263,13 @@ mod tests {
                 ids(config.clone(), subjects.clone()).await.unwrap_err().to_string(),
                 "looking up the schema of subject \"t\": the registry does not have it, and schema_registry.auto_register is false; register it there, or set auto_register to true: {\"name\":\"r\",\"type\":\"record\",\"fields\":[]}"
             );
+            // Of several the first is told, whichever answer comes first.
+            for _ in 0..5 {
+                let missing = vec![("t".to_owned(), record("")), ("u".to_owned(), record(""))];
+                registry.inject(Fault::Delay(Duration::from_millis(20)));
+                let error = ids(config.clone(), missing).await.unwrap_err().to_string();
+                assert!(error.starts_with("looking up the schema of subject \"t\""), "{error}");
+            }
             // A subject that has others only.
             let other = vec![("s".to_owned(), Schema::avro(r#""long""#))];
             assert!(ids(config, other).await.unwrap_err().to_string().contains("does not have it"));
