@@ -14,6 +14,7 @@ mod apply;
 mod avro;
 mod broker;
 mod check;
+mod consumers;
 mod end_to_end;
 mod endpoint;
 mod failures;
