@@ -1,9 +1,9 @@
 //! Every format, read by consumers that are not ours: Confluent's client for Python with the registry's deserializers, Java's
 //! console consumer, and kcat.
 //!
-//! Python's decodes what Avro and JSON schemas are for, and enforces the latter; what it decodes has to be the documents that were sent.
-//! The two others show the bytes, which have to be the same ones: Debian's kcat is built without Avro, and Confluent's
-//! deserializers for Java are not in Maven Central.
+//! Python's decodes what Avro and JSON schemas are for, and enforces the latter. The two others give bytes, which are decoded here:
+//! Debian's kcat is built without Avro, and Confluent's deserializers for Java are not in Maven Central. Each has to find
+//! the documents that were sent, and the same bytes as the others.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write as _};
@@ -12,10 +12,12 @@ use std::process::Command;
 use std::sync::OnceLock;
 use std::thread;
 
+use apache_avro::types::Value as Avro;
 use jiff::Timestamp;
 use memchr::memmem;
 use serde_json::{Value, json};
 
+use crate::avro::Schemas;
 use crate::broker::{cli, kcat, unique};
 use crate::common::brokers::read;
 use crate::common::runtime::stores;
@@ -45,13 +47,9 @@ fn confluents_python_client_decodes_every_format() {
     read.sort_unstable();
     assert_same(&read, messages);
     for case in cases {
-        let mut found = BTreeMap::<String, Vec<Option<Value>>>::new();
-        let of_case = |line: &&Value| line["topic"] == case.topic;
-        for line in lines.iter().filter(of_case) {
-            let value = Some(line["value"].clone()).filter(|value| !value.is_null());
-            found.entry(line["key"].to_string()).or_default().push(value.map(without_uuid));
-        }
-        assert_eq!(found, case.expected(), "{case:?}");
+        let of_case = lines.iter().filter(|line| line["topic"] == case.topic);
+        let value = |line: &Value| Some(line["value"].clone()).filter(|value| !value.is_null());
+        case.assert_documents(of_case.map(|line| (line["key"].clone(), value(line))));
     }
 }
 
@@ -80,7 +78,7 @@ fn of_python(line: &Value) -> Message {
 
 #[test]
 fn javas_console_consumer_reads_every_format() {
-    let Some(Landed { kafka, cases, messages, .. }) = landed() else { return };
+    let Some(Landed { kafka, registry, cases, messages }) = landed() else { return };
     let topics: Vec<&str> = cases.iter().map(|case| &case.topic[..]).collect();
     let separator = |name: &str, text: &str| format!("{name}={text}");
     let properties = [
@@ -110,6 +108,7 @@ fn javas_console_consumer_reads_every_format() {
     assert_eq!(rest, b"");
     read.sort_unstable();
     assert_same(&read, messages);
+    assert_bytes(cases, &read, &Schemas::of(registry));
 }
 
 /// Texts that are in no message.
@@ -148,7 +147,7 @@ fn of_java(message: &[u8]) -> Message {
 
 #[test]
 fn kcat_reads_every_format() {
-    let Some(Landed { kafka, cases, messages, .. }) = landed() else { return };
+    let Some(Landed { kafka, registry, cases, messages }) = landed() else { return };
     let (group, count) = (unique("kcat"), messages.len().to_string());
     let mut arguments = vec!["-b", &kafka.plaintext, "-G", &group, "-c", &count, "-q"];
     arguments.extend(["-X", "auto.offset.reset=earliest", "-f", "%t %p %o %T %h %K %S %k%s"]);
@@ -179,6 +178,7 @@ fn kcat_reads_every_format() {
     }
     read.sort_unstable();
     assert_same(&read, messages);
+    assert_bytes(cases, &read, &Schemas::of(registry));
 }
 
 /// A message as every consumer shows it.
@@ -198,6 +198,44 @@ fn assert_same(read: &[Message], landed: &[Message]) {
         assert_eq!(read, landed);
     }
     assert_eq!(read.len(), landed.len());
+}
+
+/// Asserts that bytes are the documents that were sent.
+fn assert_bytes(cases: &[Case], read: &[Message], schemas: &Schemas) {
+    for case in cases {
+        let of_case = read.iter().filter(|message| message.topic == case.topic);
+        case.assert_documents(of_case.map(|message| {
+            let key = message.key.as_deref().expect("a key");
+            let value = message.value.as_deref().map(|value| decoded(case.value, value, schemas));
+            (decoded(case.key, key, schemas), value)
+        }));
+    }
+}
+
+fn decoded(format: &str, bytes: &[u8], schemas: &Schemas) -> Value {
+    match format {
+        "avro" => in_json(schemas.decode(bytes).1),
+        "string" => Value::from(std::str::from_utf8(bytes).unwrap()),
+        "json_schema" => {
+            assert_eq!(bytes.first(), Some(&0), "the first byte");
+            serde_json::from_slice(&bytes[5..]).unwrap()
+        }
+        _ => serde_json::from_slice(bytes).unwrap(),
+    }
+}
+
+fn in_json(avro: Avro) -> Value {
+    match avro {
+        Avro::Record(fields) => fields.into_iter().map(|(name, value)| (name, in_json(value))).collect(),
+        Avro::Map(entries) => entries.into_iter().map(|(name, value)| (name, in_json(value))).collect(),
+        Avro::Array(items) => items.into_iter().map(in_json).collect(),
+        Avro::Union(_, value) => in_json(*value),
+        Avro::Null => Value::Null,
+        Avro::Long(number) => number.into(),
+        Avro::Double(number) => number.into(),
+        Avro::String(text) => text.into(),
+        other => panic!("{other:?} is of no type here"),
+    }
 }
 
 /// What all the consumers read: published once for the tests of this file.
@@ -326,6 +364,15 @@ impl Case {
             },
             "fields": {"recommended": true, "require": {"flow_document": {}, "part": {}}},
         })
+    }
+
+    /// Asserts that decoded keys and values, of each key in their order, are the documents that were sent.
+    fn assert_documents(&self, read: impl Iterator<Item = (Value, Option<Value>)>) {
+        let mut found = BTreeMap::<String, Vec<Option<Value>>>::new();
+        for (key, value) in read {
+            found.entry(key.to_string()).or_default().push(value.map(without_uuid));
+        }
+        assert_eq!(found, self.expected(), "{self:?}");
     }
 
     /// Keys as text, and what is decoded of the values of each, in their order; none for a tombstone.
