@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -17,6 +17,7 @@ use rdkafka::types::RDKafkaErrorCode;
 use serde_json::Value;
 
 use crate::common::services::{self, Kafka};
+use crate::endpoint::within;
 
 /// A topic's name that no other test and no other run has.
 pub fn unique(name: &str) -> String {
@@ -166,8 +167,11 @@ pub fn cli(arguments: &[&str]) -> Vec<u8> {
 
 /// What kcat prints. Where there is none, says so, unless servers were started for the tests: then it must be there.
 pub fn kcat(arguments: &[&str]) -> Option<Vec<u8>> {
-    let output = match Command::new("kcat").args(arguments).output() {
-        Ok(output) => output,
+    let mut kcat = Command::new("kcat");
+    let kcat = kcat.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let output = match kcat.spawn() {
+        // It waits without end for as many messages as it was told.
+        Ok(kcat) => within(KCAT_WITHIN, kcat.id(), || kcat.wait_with_output().expect("its output")),
         Err(error) => {
             assert!(!services::required(), "kcat is needed: {error}");
             let _ = writeln!(io::stderr(), "skipped: kcat {arguments:?}, which cannot be run: {error}");
@@ -177,6 +181,8 @@ pub fn kcat(arguments: &[&str]) -> Option<Vec<u8>> {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     Some(output.stdout)
 }
+
+const KCAT_WITHIN: Duration = Duration::from_secs(60);
 
 /// Asserts that kcat, where there is one, reads from a topic what our reader has read.
 pub fn assert_kcat_reads(brokers: &str, topic: &str, records: &[Record]) {

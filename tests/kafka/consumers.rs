@@ -295,9 +295,15 @@ fn land() -> Option<Landed> {
 fn publish(kafka: &Kafka, registry: &Registry, strategy: &str, cases: &[Case]) {
     let mut specification: Value = serde_json::from_str(&specification(&["unused"])).unwrap();
     specification["materializations"]["acme/task"]["bindings"] = cases.iter().map(Case::binding).collect();
-    let mut endpoint = Endpoint::avro(&kafka.plaintext, registry)
-        .set("topic_partitions", json!(2))
-        .set("advanced", json!({"header_fields": ["operation"], "timestamp": "at"}));
+    let mut endpoint = Endpoint::avro(&kafka.plaintext, registry).set("topic_partitions", json!(2)).set(
+        "advanced",
+        json!({
+            "header_fields": ["operation"],
+            "timestamp": "at",
+            // Else the broker, which looks every five minutes, deletes them as too old.
+            "topic_config": {"retention.ms": "-1"},
+        }),
+    );
     endpoint.config["schema_registry"]["subject_strategy"] = json!(strategy);
     let task = endpoint.task(&specification.to_string());
     endpoint.apply(&task);
