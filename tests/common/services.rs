@@ -70,12 +70,17 @@ pub struct Login {
 
 /// The broker, or `None` after a line that says how to have one.
 pub fn kafka() -> Option<Kafka> {
-    there_or_skipped(Kafka::from(&environment), env::var_os(REQUIRED).is_some())
+    there_or_skipped(Kafka::from(&environment), required())
 }
 
 /// The registry, or `None` after a line that says how to have one.
 pub fn registry() -> Option<Registry> {
-    there_or_skipped(Registry::from(&environment), env::var_os(REQUIRED).is_some())
+    there_or_skipped(Registry::from(&environment), required())
+}
+
+/// Whether servers were started for the tests, so that nothing may be skipped.
+pub fn required() -> bool {
+    env::var_os(REQUIRED).is_some()
 }
 
 /// A cluster of a test's own, whose nodes it may stop, kill and start; it ends with this value.
@@ -240,5 +245,4 @@ pub fn there_or_skipped<T>(service: Result<T, Missing>, required: bool) -> Optio
     }
 }
 
-/// Set where servers were started for the tests: then nothing may be skipped.
 const REQUIRED: &str = "TEST_SERVICES_REQUIRED";

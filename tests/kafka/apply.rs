@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::thread;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::broker::{Admin, Change, acl, requests, unique};
 use crate::common::runtime::stores;
@@ -129,7 +129,7 @@ fn the_brokers_are_asked_for_the_tasks_topics_and_nothing_else() {
         endpoint.run(&task, &stores(&task, &transaction([(0, &document), (1, &document)])));
     });
 
-    let mut seen = BTreeSet::new();
+    let (mut seen, mut created) = (BTreeSet::new(), BTreeSet::new());
     for line in &requests {
         let (kind, request) =
             (line["requestHeader"]["requestApiKeyName"].as_str().unwrap(), &line["request"]);
@@ -148,7 +148,17 @@ fn the_brokers_are_asked_for_the_tasks_topics_and_nothing_else() {
         if named.iter().any(|name| name.starts_with(&tag)) {
             assert!(named.iter().all(|name| topics.iter().any(|topic| topic == name)), "{request}");
             seen.insert(kind);
+            if kind == "CREATE_TOPICS" && request["validateOnly"] == false {
+                // The broker logs it once more on its way to the controller.
+                created.extend(request["topics"].as_array().unwrap().iter().map(Value::to_string));
+            }
         }
     }
+    // As the first release did: what the endpoint says, and the rest is left to the brokers.
+    let as_configured = topics.map(|name| {
+        json!({"name": name, "numPartitions": 3, "replicationFactor": 1, "assignments": [], "configs": []})
+            .to_string()
+    });
+    assert_eq!(created, BTreeSet::from(as_configured));
     assert_eq!(seen, BTreeSet::from(["METADATA", "CREATE_TOPICS", "DESCRIBE_CONFIGS"]));
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -16,7 +16,8 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::types::RDKafkaErrorCode;
 use serde_json::Value;
 
-use crate::common::services::Kafka;
+use crate::common::services::{self, Kafka};
+use crate::endpoint::within;
 
 /// A topic's name that no other test and no other run has.
 pub fn unique(name: &str) -> String {
@@ -151,8 +152,8 @@ pub fn requests_of(client: &str, kafka: &Kafka, work: impl FnOnce()) -> Vec<Valu
         .collect()
 }
 
-/// One of Kafka's own tools.
-pub fn cli(arguments: &[&str]) {
+/// One of Kafka's own tools: what it prints.
+pub fn cli(arguments: &[&str]) -> Vec<u8> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/services/kafka");
     let output = Command::new(script).arg("cli").args(arguments).output().expect("Kafka's tools can be run");
     assert!(
@@ -161,25 +162,35 @@ pub fn cli(arguments: &[&str]) {
         String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr)
     );
+    output.stdout
 }
 
-/// Asserts that kcat reads from a topic what our reader has read. Where there is no kcat, says so, unless servers were
-/// started for the tests: then it must be there.
-pub fn assert_kcat_reads(brokers: &str, topic: &str, records: &[Record]) {
-    let arguments =
-        ["-b", brokers, "-C", "-t", topic, "-o", "beginning", "-e", "-q", "-f", "%p %o %K %S %k%s"];
-    let output = match Command::new("kcat").args(arguments).output() {
-        Ok(output) => output,
+/// What kcat prints. Where there is none, says so, unless servers were started for the tests: then it must be there.
+pub fn kcat(arguments: &[&str]) -> Option<Vec<u8>> {
+    let mut kcat = Command::new("kcat");
+    let kcat = kcat.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let output = match kcat.spawn() {
+        // It waits without end for as many messages as it was told.
+        Ok(kcat) => within(KCAT_WITHIN, kcat.id(), || kcat.wait_with_output().expect("its output")),
         Err(error) => {
-            assert!(std::env::var_os("TEST_SERVICES_REQUIRED").is_none(), "kcat is needed: {error}");
-            let _ =
-                writeln!(io::stderr(), "skipped: reading {topic} with kcat, which cannot be run: {error}");
-            return;
+            assert!(!services::required(), "kcat is needed: {error}");
+            let _ = writeln!(io::stderr(), "skipped: kcat {arguments:?}, which cannot be run: {error}");
+            return None;
         }
     };
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Some(output.stdout)
+}
+
+const KCAT_WITHIN: Duration = Duration::from_secs(60);
+
+/// Asserts that kcat, where there is one, reads from a topic what our reader has read.
+pub fn assert_kcat_reads(brokers: &str, topic: &str, records: &[Record]) {
+    let arguments =
+        ["-b", brokers, "-C", "-t", topic, "-o", "beginning", "-e", "-q", "-f", "%p %o %K %S %k%s"];
+    let Some(stdout) = kcat(&arguments) else { return };
     let mut read = Vec::new();
-    let mut rest = &output.stdout[..];
+    let mut rest = &stdout[..];
     while !rest.is_empty() {
         let [partition, offset, key, value] = [(); 4].map(|()| {
             let (number, after) = rest.split_at(memchr::memchr(b' ', rest).expect("a space behind a number"));

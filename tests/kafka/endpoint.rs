@@ -280,7 +280,11 @@ pub fn assert_says(message: &str, parts: &[&str]) {
 }
 
 /// What `wait` waits for, or a failed test after `limit`, with the process ended.
-fn within<T: Send + 'static>(limit: Duration, process: u32, wait: impl FnOnce() -> T + Send + 'static) -> T {
+pub fn within<T: Send + 'static>(
+    limit: Duration,
+    process: u32,
+    wait: impl FnOnce() -> T + Send + 'static,
+) -> T {
     let (ended, end) = mpsc::channel();
     thread::spawn(move || ended.send(wait()));
     end.recv_timeout(limit).unwrap_or_else(|_| {

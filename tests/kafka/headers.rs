@@ -21,6 +21,8 @@ fn headers_and_times_land_whatever_is_promised() {
             "headers": {"team": "billing"},
             "header_fields": ["operation", "published_at"],
             "timestamp": "at",
+            // Else the broker, which looks every five minutes, deletes them as too old.
+            "topic_config": {"retention.ms": "-1"},
         });
         let endpoint = Endpoint::json(&kafka.plaintext).set("advanced", advanced);
         let task = endpoint.task(&specification(&[&topic]));

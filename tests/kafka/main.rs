@@ -3,7 +3,8 @@
 //!
 //! `tests/services/with-kafka cargo test --test kafka` runs it; without servers every test says that it was skipped.
 //! Every case goes through the real binary. What landed is read with kcat and with our own reader, and Avro is
-//! decoded by another implementation, with the schemas that the registry gives out.
+//! decoded by another implementation, with the schemas that the registry gives out. `consumers` has every format
+//! read by the clients that users have.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "it is test code")]
 
@@ -14,6 +15,7 @@ mod apply;
 mod avro;
 mod broker;
 mod check;
+mod consumers;
 mod end_to_end;
 mod endpoint;
 mod failures;
