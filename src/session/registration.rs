@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -107,10 +107,11 @@ pub(super) async fn check(
     let count = subjects.len();
     let patience = patience + PATIENCE_EACH * u32::try_from(count).unwrap_or(u32::MAX);
     let answered = Arc::new(AtomicUsize::new(0));
+    let has_check = Arc::new(AtomicBool::new(true));
     let asked = each(subjects, |(subject, schema)| {
-        let (client, answered) = (client.clone(), Arc::clone(&answered));
+        let (client, answered, has_check) = (client.clone(), Arc::clone(&answered), Arc::clone(&has_check));
         async move {
-            let refusal = check_one(&client, &subject, &schema).await;
+            let refusal = check_one(&client, &subject, &schema, &has_check).await;
             answered.fetch_add(1, Ordering::Relaxed);
             refusal
         }
@@ -134,17 +135,23 @@ pub(super) async fn check(
     bail!("{text}; {REMEDY}");
 }
 
-/// What is wrong with a schema, if something is.
+/// What is wrong with a schema, if something is. A registry that has no check is asked no more.
 async fn check_one(
     client: &Client,
     subject: &str,
     schema: &Schema,
+    has_check: &AtomicBool,
 ) -> Result<Option<String>, registry::Error> {
+    if !has_check.load(Ordering::Relaxed) {
+        return Ok(None);
+    }
     let messages = match client.compatibility(subject, schema).await? {
         Verdict::Incompatible { messages } => messages,
         Verdict::Compatible | Verdict::NoVersions => return Ok(None),
         Verdict::Unknown => {
-            tracing::info!(subject, "the schema registry has no check of compatibility: it is skipped");
+            if has_check.swap(false, Ordering::Relaxed) {
+                tracing::info!(subject, "the schema registry has no check of compatibility: it is skipped");
+            }
             return Ok(None);
         }
     };
@@ -356,6 +363,21 @@ mod tests {
     }
 
     #[test]
+    fn a_registry_without_a_check_is_not_asked_for_each_schema() {
+        run(async {
+            let registry = Registry::start(Options::default()).await.unwrap();
+            let client = Client::new(&registry.config()).unwrap();
+            let subjects: Vec<_> = (0..40).map(|number| (format!("s{number}"), record(""))).collect();
+            for _ in &subjects {
+                registry.inject(Fault::answer(404, "{}"));
+            }
+            check(&client, &subjects, LONG).await.unwrap();
+            let asked = asked(&registry, "POST").len();
+            assert!((1..=10).contains(&asked), "{asked}");
+        });
+    }
+
+    #[test]
     fn a_registry_that_does_not_get_through_in_time_is_told() {
         run(async {
             let registry = Registry::start(Options::default()).await.unwrap();
@@ -364,9 +386,9 @@ mod tests {
             registry.inject(Fault::Silence);
             let subjects = ["s", "t"].map(|subject| (subject.to_owned(), record("")));
             assert_eq!(
-                check(&client, &subjects, Duration::from_millis(480)).await.unwrap_err().to_string(),
+                check(&client, &subjects, Duration::from_millis(1980)).await.unwrap_err().to_string(),
                 format!(
-                    "checking the compatibility of 2 schemas at the schema registry {}: 1 were checked within 500ms; check that the registry is healthy and that it is near, then try again",
+                    "checking the compatibility of 2 schemas at the schema registry {}: 1 were checked within 2s; check that the registry is healthy and that it is near, then try again",
                     registry.url()
                 )
             );
