@@ -1,11 +1,12 @@
 //! Requests to a registry that may be there at several addresses, with time limits and retries.
 
 use std::hash::{BuildHasher, RandomState};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::Value;
+use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::error::{Doing, Error};
@@ -68,6 +69,10 @@ pub(super) struct Exchange {
     places: Vec<Place>,
     /// The place that answered last.
     current: AtomicUsize,
+    /// Whether the registry has said that it is asked too often. Calls then go one at a time, each with its pauses: of ten that come back
+    /// together nine would be too many again, until one of them has been tried often enough.
+    crowded: AtomicBool,
+    turn: Mutex<()>,
     login: Login,
     limits: Limits,
 }
@@ -82,7 +87,14 @@ impl Exchange {
             }
             (None, None) => Login::None,
         };
-        Ok(Self { places: places.collect::<Result<_, _>>()?, current: AtomicUsize::new(0), login, limits })
+        Ok(Self {
+            places: places.collect::<Result<_, _>>()?,
+            current: AtomicUsize::new(0),
+            crowded: AtomicBool::new(false),
+            turn: Mutex::new(()),
+            login,
+            limits,
+        })
     }
 
     /// The time that a call may take.
@@ -135,19 +147,28 @@ impl Exchange {
     }
 
     /// Sends a call until it is answered, refused for good, tried often enough, or out of time. An attempt goes from
-    /// address to address, from the one that answered last on, until one answers and does not fail itself.
+    /// address to address, from the one that answered last on, until one answers and does not fail itself. The time begins when it is
+    /// the call's turn.
     pub(super) async fn send(&self, call: &Call, limit: Duration) -> Result<Value, Error> {
         let attempts = match call.doing {
             Doing::Check | Doing::List => self.limits.attempts.min(CHECKS),
             _ => self.limits.attempts,
         };
-        let deadline = Instant::now() + limit;
+        let mut deadline = Instant::now() + limit;
+        let mut turn = None;
         let mut attempt = 1;
         loop {
+            if turn.is_none() && self.crowded.load(Ordering::Relaxed) {
+                turn = Some(self.turn.lock().await);
+                deadline = Instant::now() + limit;
+            }
             let failure = match self.round(call, attempt, limit, deadline).await {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => failure,
             };
+            if failure.is_crowded {
+                self.crowded.store(true, Ordering::Relaxed);
+            }
             let pause = failure.after.unwrap_or_else(|| self.limits.pause_after(attempt));
             let late = deadline.checked_duration_since(Instant::now()).is_none_or(|left| left <= pause);
             if !failure.passes || attempt >= attempts || late {
@@ -188,10 +209,11 @@ impl Exchange {
             }
         }
         let passes = failures.iter().any(|failure| failure.passes);
+        let is_crowded = failures.iter().any(|failure| failure.is_crowded);
         let after = failures.iter().filter_map(|failure| failure.after).min();
         let mut errors: Vec<Error> = failures.into_iter().map(|failure| failure.error).collect();
         let error = if errors.len() == 1 { errors.remove(0) } else { Error::Everywhere { errors } };
-        Err(Failure { error, passes, moves_on: true, after })
+        Err(Failure { error, passes, moves_on: true, is_crowded, after })
     }
 }
 

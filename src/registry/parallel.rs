@@ -4,7 +4,7 @@ use std::panic;
 
 use tokio::task::JoinSet;
 
-/// What `work` makes of each item, in the order given; at most [`AT_ONCE`] at a time.
+/// What `work` makes of each item, in the order given; at most ten at a time.
 ///
 /// # Errors
 ///
@@ -37,7 +37,7 @@ where
 }
 
 /// Requests under way at a time: enough to hide the distance, few enough for a small registry.
-pub const AT_ONCE: usize = 10;
+const AT_ONCE: usize = 10;
 
 #[cfg(test)]
 mod tests {

@@ -90,6 +90,7 @@ impl Place {
             Failure {
                 passes: trouble.passes(),
                 moves_on: true,
+                is_crowded: false,
                 after: None,
                 error: Error::Unreachable {
                     doing: call.doing.clone(),
@@ -146,9 +147,11 @@ impl Place {
 
         let member = |name: &str| answer.as_ref().and_then(|answer| answer.get(name));
         let message = member("message").and_then(Value::as_str);
+        let is_crowded = status == StatusCode::TOO_MANY_REQUESTS;
         Err(Failure {
-            passes: status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error(),
+            passes: is_crowded || status.is_server_error(),
             moves_on: status.is_server_error(),
+            is_crowded,
             after,
             error: Error::Refused {
                 doing: call.doing.clone(),
@@ -229,13 +232,15 @@ pub(super) struct Failure {
     pub(super) passes: bool,
     /// Whether another address may fare better.
     pub(super) moves_on: bool,
+    /// Whether it is asked too often.
+    pub(super) is_crowded: bool,
     /// How long the registry asks us to wait before.
     pub(super) after: Option<Duration>,
 }
 
 impl Failure {
     fn last(error: Error) -> Self {
-        Self { error, passes: false, moves_on: false, after: None }
+        Self { error, passes: false, moves_on: false, is_crowded: false, after: None }
     }
 }
 

@@ -210,6 +210,25 @@ fn the_answer_is_json_of_something_else() {
     });
 }
 
+/// Else ten calls come back together, nine are too many again, and one of a thousand is so six times.
+#[test]
+fn a_registry_that_is_asked_too_often_is_asked_for_one_thing_at_a_time() {
+    run(async {
+        let registry = registry().await;
+        // Less than all calls take, one after the other.
+        let limits = Limits { whole: Duration::from_secs(2), ..PATIENT };
+        let client = client_of(registry.url().as_str(), limits);
+        registry.inject(Fault::answer(429, "{}"));
+        client.register(&[pair("first", r#""long""#)]).await.unwrap();
+        let subjects: Vec<_> = (0..60).map(|number| pair(&format!("s{number}"), r#""long""#)).collect();
+        for _ in &subjects {
+            registry.inject(Fault::Delay(Duration::from_millis(40)));
+        }
+        client.register(&subjects).await.unwrap();
+        assert_eq!(registry.most_at_once(), 1);
+    });
+}
+
 #[test]
 fn an_endless_answer_is_cut_off() {
     let address = server("http", |stream, _| {
