@@ -2,8 +2,9 @@
 //! take what is to be registered.
 
 use std::collections::HashSet;
+use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -90,8 +91,8 @@ async fn ids(registry: SchemaRegistry, subjects: Vec<(String, Schema)>) -> anyho
 
 /// Asks whether the registry takes schemas as new versions of their subjects, several at a time.
 ///
-/// This may take `patience`, and [`PATIENCE_EACH`] for each schema besides: with a thousand bindings a registry that is far away
-/// takes its time, and does answer.
+/// This may take as long as schemas are answered for, but no longer than `patience` without one: with a thousand bindings a registry
+/// that is far away, or that takes so many requests a second, needs its time.
 ///
 /// # Errors
 ///
@@ -105,26 +106,33 @@ pub(super) async fn check(
     let mut seen = HashSet::new();
     let subjects: Vec<_> = subjects.iter().filter(|pair| seen.insert(*pair)).cloned().collect();
     let count = subjects.len();
-    let patience = patience + PATIENCE_EACH * u32::try_from(count).unwrap_or(u32::MAX);
-    let answered = Arc::new(AtomicUsize::new(0));
-    let has_check = Arc::new(AtomicBool::new(true));
+    let answers = Arc::new(Answers::default());
     let asked = each(subjects, |(subject, schema)| {
-        let (client, answered, has_check) = (client.clone(), Arc::clone(&answered), Arc::clone(&has_check));
+        let (client, answers) = (client.clone(), Arc::clone(&answers));
         async move {
-            let refusal = check_one(&client, &subject, &schema, &has_check).await;
-            answered.fetch_add(1, Ordering::Relaxed);
+            let refusal = check_one(&client, &subject, &schema, &answers).await;
+            answers.all.fetch_add(1, Ordering::Relaxed);
             refusal
         }
     });
-    let Ok(refusals) = tokio::time::timeout(patience, asked).await else {
-        bail!(
-            "checking the compatibility of {count} schemas at the schema registry {}: {} were checked within {patience:?}; \
-             check that the registry is healthy and that it is near, then try again",
-            client.addresses(),
-            answered.load(Ordering::Relaxed)
-        );
+    let mut asked = pin!(asked);
+    let mut before = 0;
+    let refusals = loop {
+        if let Ok(refusals) = tokio::time::timeout(patience, &mut asked).await {
+            break refusals?;
+        }
+        let now = answers.all.load(Ordering::Relaxed);
+        if now == before {
+            bail!(
+                "checking the compatibility of {count} schemas at the schema registry {}: {now} were checked, and none \
+                 within the last {patience:?}; check that the registry is healthy and lets so many requests through, then try \
+                 again",
+                client.addresses()
+            );
+        }
+        before = now;
     };
-    let refusals: Vec<_> = refusals?.into_iter().flatten().collect();
+    let refusals: Vec<_> = refusals.into_iter().flatten().collect();
     if refusals.is_empty() {
         return Ok(());
     }
@@ -135,21 +143,41 @@ pub(super) async fn check(
     bail!("{text}; {REMEDY}");
 }
 
+/// How the registry has answered so far.
+#[derive(Default)]
+struct Answers {
+    all: AtomicUsize,
+    /// That it takes a schema, or does not.
+    verdicts: AtomicUsize,
+    /// That it has no such check.
+    unknown: AtomicUsize,
+}
+
+impl Answers {
+    /// Whether the registry plainly has no check: one such answer may come from what stands before it.
+    fn lacks_check(&self) -> bool {
+        self.verdicts.load(Ordering::Relaxed) == 0 && self.unknown.load(Ordering::Relaxed) > 1
+    }
+}
+
 /// What is wrong with a schema, if something is. A registry that has no check is asked no more.
 async fn check_one(
     client: &Client,
     subject: &str,
     schema: &Schema,
-    has_check: &AtomicBool,
+    answers: &Answers,
 ) -> Result<Option<String>, registry::Error> {
-    if !has_check.load(Ordering::Relaxed) {
+    if answers.lacks_check() {
         return Ok(None);
     }
-    let messages = match client.compatibility(subject, schema).await? {
+    let verdict = client.compatibility(subject, schema).await?;
+    let count = if let Verdict::Unknown = verdict { &answers.unknown } else { &answers.verdicts };
+    let before = count.fetch_add(1, Ordering::Relaxed);
+    let messages = match verdict {
         Verdict::Incompatible { messages } => messages,
         Verdict::Compatible | Verdict::NoVersions => return Ok(None),
         Verdict::Unknown => {
-            if has_check.swap(false, Ordering::Relaxed) {
+            if before == 0 {
                 tracing::info!(subject, "the schema registry has no check of compatibility: it is skipped");
             }
             return Ok(None);
@@ -232,9 +260,6 @@ const REMEDY: &str = "make the fields what they were, or exclude those that are 
 
 /// Refusals that an error tells.
 const TOLD: usize = 5;
-
-/// What a schema adds to the time of a check: a tenth of a second for each round of ten.
-const PATIENCE_EACH: Duration = Duration::from_millis(10);
 
 /// Characters of a type, or of what the registry says, that an error repeats.
 const SHOWN: usize = 300;
@@ -386,9 +411,9 @@ mod tests {
             registry.inject(Fault::Silence);
             let subjects = ["s", "t"].map(|subject| (subject.to_owned(), record("")));
             assert_eq!(
-                check(&client, &subjects, Duration::from_millis(1980)).await.unwrap_err().to_string(),
+                check(&client, &subjects, Duration::from_millis(1500)).await.unwrap_err().to_string(),
                 format!(
-                    "checking the compatibility of 2 schemas at the schema registry {}: 1 were checked within 2s; check that the registry is healthy and that it is near, then try again",
+                    "checking the compatibility of 2 schemas at the schema registry {}: 1 were checked, and none within the last 1.5s; check that the registry is healthy and lets so many requests through, then try again",
                     registry.url()
                 )
             );
