@@ -51,13 +51,20 @@ pub fn prepare_progress_topic(config: &EndpointConfig, timeout: Duration) -> Res
             Created::Now => return Ok(true),
             Created::Before => {}
             Created::Refused(code, text) if may_be_for_its_settings(code) => {
-                match create(&client, config, INDISPENSABLE, timeout)? {
-                    Created::Now => {
-                        warn!(topic, reason = %reason(code, &text), "{}", left_out());
-                        return Ok(true);
+                let reason = reason(code, &text);
+                for settings in [LARGE_RECORDS, INDISPENSABLE] {
+                    match create(&client, config, settings, timeout)? {
+                        Created::Now => {
+                            warn!(topic, reason, "{}", left_out(settings));
+                            return Ok(true);
+                        }
+                        Created::Before => break,
+                        Created::Refused(again, _)
+                            if settings != INDISPENSABLE && may_be_for_its_settings(again) => {}
+                        Created::Refused(again, text) => {
+                            return Err(refused(topic, replication, again, &text));
+                        }
                     }
-                    Created::Before => {}
-                    Created::Refused(again, text) => return Err(refused(topic, replication, again, &text)),
                 }
             }
             Created::Refused(code, text) => return Err(create_error(topic, 1, replication, code, &text)),
@@ -118,16 +125,25 @@ fn reason(code: Code, text: &str) -> String {
     if text.is_empty() { code.text() } else { format!("{}: {text}", code.text()) }
 }
 
-/// What is told of a topic that was made with the indispensable alone.
-fn left_out() -> String {
-    let left_out: Vec<_> = SETTINGS.iter().filter(|setting| !INDISPENSABLE.contains(setting)).collect();
-    let left_out: Vec<_> = left_out.iter().map(|(name, value)| format!("{name}={value}")).collect();
-    format!(
-        "the brokers refused the progress topic's settings, so it was created with cleanup.policy=compact alone, and without {}. \
-         No promise rests on these: Open reads more until the brokers compact by their own defaults, and a record above \
-         their max.message.bytes ends the session with an error before anything of its transaction is committed",
-        left_out.join(", ")
-    )
+/// What is told of a topic that was made with these settings alone.
+fn left_out(settings: &[(&str, &str)]) -> String {
+    let listed = |settings: Vec<&(&str, &str)>| {
+        let settings = settings.iter().map(|(name, value)| format!("{name}={value}"));
+        settings.collect::<Vec<_>>().join(", ")
+    };
+    let mut text = format!(
+        "the brokers refused the progress topic's settings, so it was created with {} alone, and without {}. No promise \
+         rests on these: Open reads more until the brokers compact by their own defaults",
+        listed(settings.iter().collect()),
+        listed(SETTINGS.iter().filter(|setting| !settings.contains(setting)).collect())
+    );
+    if settings == INDISPENSABLE {
+        text.push_str(
+            ", and a checkpoint above their max.message.bytes, which one of thousands of journals may be, ends the session with \
+             an error before anything of its transaction is committed: if that happens, raise max.message.bytes of the topic",
+        );
+    }
+    text
 }
 
 fn refused(topic: &str, replication: i32, code: Code, text: &str) -> Error {
@@ -279,6 +295,10 @@ fn step(consumer: &mut Consumer, each: impl FnOnce(Record)) -> Result<Option<i64
 /// min.insync.replicas, as with any topic.
 const INDISPENSABLE: &[(&str, &str)] = &[("cleanup.policy", "compact")];
 
+/// What is tried in between: a checkpoint that is too large for its record stops a task, and services that refuse the rest let this be
+/// given.
+const LARGE_RECORDS: &[(&str, &str)] = &[("cleanup.policy", "compact"), ("max.message.bytes", "8000000")];
+
 /// Of a topic that is created, where the brokers let these be given. Every Open reads all of it, and only segments that are full are compacted. Records are small, but a
 /// checkpoint of thousands of journals may be beyond the brokers' default of 1 MB; a segment must hold a record.
 const SETTINGS: &[(&str, &str)] = &[
@@ -300,13 +320,20 @@ mod tests {
         let of = |name: Name| may_be_for_its_settings(Code(name as i32));
         assert!(of(Name::RD_KAFKA_RESP_ERR_INVALID_CONFIG) && of(Name::RD_KAFKA_RESP_ERR_POLICY_VIOLATION));
         assert!(!of(Name::RD_KAFKA_RESP_ERR_INVALID_REPLICATION_FACTOR));
-        assert!(SETTINGS.starts_with(INDISPENSABLE));
+        assert!(LARGE_RECORDS.iter().chain(INDISPENSABLE).all(|setting| SETTINGS.contains(setting)));
         assert_eq!(
-            left_out(),
+            left_out(LARGE_RECORDS),
+            "the brokers refused the progress topic's settings, so it was created with cleanup.policy=compact, \
+             max.message.bytes=8000000 alone, and without segment.bytes=8388608, min.cleanable.dirty.ratio=0.1. No promise \
+             rests on these: Open reads more until the brokers compact by their own defaults"
+        );
+        assert_eq!(
+            left_out(INDISPENSABLE),
             "the brokers refused the progress topic's settings, so it was created with cleanup.policy=compact alone, and \
              without segment.bytes=8388608, max.message.bytes=8000000, min.cleanable.dirty.ratio=0.1. No promise rests on \
-             these: Open reads more until the brokers compact by their own defaults, and a record above their \
-             max.message.bytes ends the session with an error before anything of its transaction is committed"
+             these: Open reads more until the brokers compact by their own defaults, and a checkpoint above their \
+             max.message.bytes, which one of thousands of journals may be, ends the session with an error before anything \
+             of its transaction is committed: if that happens, raise max.message.bytes of the topic"
         );
         assert_eq!(
             refused("p", 3, Code(Name::RD_KAFKA_RESP_ERR_POLICY_VIOLATION as i32), "not here").to_string(),

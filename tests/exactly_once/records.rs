@@ -173,6 +173,10 @@ fn a_progress_topic_is_created_also_where_the_brokers_refuse_its_settings() {
         "{told}"
     );
 
+    other["advanced"]["progress_topic"] = json!(unique("roomy"));
+    let told = apply(&other, &mut task, &shard).stderr();
+    assert!(told.contains("created with cleanup.policy=compact, max.message.bytes=8000000 alone"), "{told}");
+
     // Where that is not allowed either, somebody else has to make the topic.
     other["advanced"]["progress_topic"] = json!(unique("unwanted"));
     assert_says(

@@ -5,7 +5,7 @@ import java.util.Set;
 import org.apache.kafka.common.errors.PolicyViolationException;
 import org.apache.kafka.server.policy.CreateTopicPolicy;
 
-/** As managed services have it: only some settings of a topic may be given, and some names are nobody's. */
+/** As managed services have it: only some settings of a topic may be given, one more where its name begins with "roomy", and some names are nobody's. */
 public class TopicPolicy implements CreateTopicPolicy {
     private Set<String> allowed = Set.of();
 
@@ -24,7 +24,8 @@ public class TopicPolicy implements CreateTopicPolicy {
             throw new PolicyViolationException("this name may not be used");
         }
         for (String setting : wanted.configs().keySet()) {
-            if (!allowed.contains(setting)) {
+            boolean roomy = setting.equals("max.message.bytes") && wanted.topic().startsWith("roomy");
+            if (!allowed.contains(setting) && !roomy) {
                 throw new PolicyViolationException("the setting " + setting + " may not be given");
             }
         }
