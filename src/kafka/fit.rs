@@ -51,6 +51,11 @@ pub fn check_topics(config: &EndpointConfig, topics: &[NewTopic], timeout: Durat
                     }
                 }
             }
+            Err(error)
+                if topics.iter().any(|topic| !topic.config.is_empty()) || batch_size(config).is_some() =>
+            {
+                warn!(%error, "the properties of topics stay unknown, and so whether those that are configured fit them");
+            }
             Err(error) => debug!(%error, "the properties of topics stay unknown"),
         }
     }

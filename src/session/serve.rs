@@ -19,8 +19,8 @@ pub struct Surroundings {
     pub on_failure: Option<OnFailure>,
     /// Whether a read of the input would not wait. As long as it would not, Stores are gathered to larger batches.
     pub input_is_ready: fn() -> bool,
-    /// Whether a session ends with a line in the log (level debug) of the bytes that went to the brokers. It is up to a second
-    /// longer then.
+    /// Whether a session ends with a line in the log (level debug) of the bytes that went to the brokers. It is a second longer
+    /// then, at most five.
     pub measured: bool,
 }
 

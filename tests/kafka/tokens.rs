@@ -65,8 +65,8 @@ fn a_session_goes_on_when_the_authorization_server_comes_back() {
         let fixture: String = documents.iter().map(|document| transaction([(0, document)])).collect();
         let stores = stores(&task, &fixture);
         let mut session = endpoint.session(&task);
-        authorization.set_down(true);
         session.transact(&stores[0]);
+        authorization.set_down(true);
         let granted = authorization.granted();
         thread::sleep(Duration::from_secs(9));
         assert_eq!(authorization.granted(), granted, "it is down");

@@ -152,7 +152,7 @@ fn authorization(answers: &'static [(u16, &'static str)]) -> (String, mpsc::Rece
     thread::spawn(move || {
         for (number, mut stream) in listener.incoming().flatten().enumerate() {
             let (status, body) = answers[number.min(answers.len() - 1)];
-            let _head = stream.read(&mut [0; 4096]).unwrap();
+            read_request(&mut stream);
             let length = body.len();
             let _client_may_be_gone = write!(
                 stream,
@@ -162,6 +162,19 @@ fn authorization(answers: &'static [(u16, &'static str)]) -> (String, mpsc::Rece
         }
     });
     (endpoint, asked)
+}
+
+/// All of it: a connection that is closed while some is unread is reset, and the client asks again.
+fn read_request(stream: &mut TcpStream) {
+    let mut request = Vec::new();
+    let mut byte = [0];
+    while !request.ends_with(b"\r\n\r\n") && stream.read(&mut byte).is_ok_and(|read| read == 1) {
+        request.push(byte[0]);
+    }
+    let head = String::from_utf8_lossy(&request).to_ascii_lowercase();
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length:")).unwrap_or("0");
+    let mut body = vec![0; length.trim().parse().unwrap()];
+    stream.read_exact(&mut body).unwrap();
 }
 
 /// librdkafka alone would ask again ten seconds after each failure: a short token would have ended by then.
