@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::broker::{Change, acl, cli};
+use crate::broker::{Change, acl, acl_of_transactional_ids};
 use crate::common::services;
 use crate::endpoint::{Endpoint, assert_says};
 use crate::landed::assert_once;
@@ -21,15 +21,8 @@ fn the_listed_rights_are_enough_and_a_missing_one_is_named() {
 
     acl(&kafka, Change::Allow, &["Describe", "Write"], &task.topic);
     acl(&kafka, Change::Allow, &["Read", "Write", "DescribeConfigs"], &task.progress);
-    let principal = format!("User:{}", kafka.limited.user);
-    let to_all = |change: &[&str]| {
-        let arguments = ["acls", "--bootstrap-server", &kafka.plaintext, "--allow-principal", &principal];
-        let ids = ["--transactional-id", "materialize-kafka/", "--resource-pattern-type", "prefixed"];
-        let operations = ["--operation", "Describe", "--operation", "Write"];
-        cli(&[&arguments[..], change, &ids, &operations].concat());
-    };
-    // What another run has left.
-    to_all(&["--remove", "--force"]);
+    // What another suite has left.
+    acl_of_transactional_ids(&kafka, Change::Withdraw);
     assert_says(
         &shard.open_fails(&task),
         &[
@@ -38,7 +31,7 @@ fn the_listed_rights_are_enough_and_a_missing_one_is_named() {
             "; allow this user Describe and Write on the transactional ids that begin with materialize-kafka/",
         ],
     );
-    to_all(&["--add"]);
+    acl_of_transactional_ids(&kafka, Change::Allow);
     let mut session = shard.open(&task);
     session.transact(20, &mut shard);
     session.end();

@@ -7,7 +7,7 @@ use std::thread;
 
 use serde_json::{Value, json};
 
-use crate::broker::{Admin, Change, acl, cli, unique};
+use crate::broker::{Admin, Change, acl, acl_of_transactional_ids, unique};
 use crate::common::services::{self, Login};
 use crate::endpoint::Endpoint;
 
@@ -140,14 +140,7 @@ fn whether_transactions_can_be_had_is_tried() {
     let limited = Endpoint::json(&kafka.sasl_plaintext)
         .login("PLAIN", &kafka.limited)
         .set("advanced", advanced.clone());
-    let principal = format!("User:{}", kafka.limited.user);
-    let rights = |change: &[&str]| {
-        let arguments = ["acls", "--bootstrap-server", &kafka.plaintext, "--allow-principal", &principal];
-        let ids = ["--transactional-id", "materialize-kafka/", "--resource-pattern-type", "prefixed"];
-        let operations = ["--operation", "Describe", "--operation", "Write"];
-        cli(&[&arguments[..], change, &ids, &operations].concat());
-    };
-    rights(&["--remove", "--force"]);
+    acl_of_transactional_ids(&kafka, Change::Withdraw);
     let (whole, ok) = check(&limited, None, &[]);
     assert!(!ok);
     let (status, result) = finding(&whole, "transactions", "");
@@ -158,10 +151,10 @@ fn whether_transactions_can_be_had_is_tried() {
             .contains("allow this user Describe and Write on the transactional ids that begin with"),
         "{whole:#}"
     );
-    rights(&["--add"]);
+    acl_of_transactional_ids(&kafka, Change::Allow);
     let (whole, _) = check(&limited, None, &[]);
     assert_eq!(finding(&whole, "transactions", "").0, "ok", "{whole:#}");
-    rights(&["--remove", "--force"]);
+    acl_of_transactional_ids(&kafka, Change::Withdraw);
 
     let long = Endpoint::json(&kafka.plaintext).set("advanced", advanced);
     let (whole, ok) = check(&long, None, &[]);
