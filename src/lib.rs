@@ -8,12 +8,13 @@
 //! them what is wrong with a configuration.
 //!
 //! Rooms import only rooms that stand before them in this order: [`protocol`], [`config`],
-//! [`schema`], [`encode`], [`registry`], [`login`], [`kafka`], [`session`], [`preview`], [`check`].
+//! [`schema`], [`encode`], `http`, [`registry`], [`login`], [`kafka`], [`session`], [`preview`], [`check`].
 
 pub mod check;
 pub mod cli;
 pub mod config;
 pub mod encode;
+mod http;
 pub mod kafka;
 pub mod log;
 pub mod login;

@@ -4,15 +4,13 @@
 //! the body, which some insist on; what has worked is what is tried first from then on. Redirects are not followed: they
 //! would take the secret along.
 
-use std::error::Error as StdError;
-use std::io;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use jiff::{SignedDuration, Timestamp};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
-use reqwest::{Response, StatusCode, redirect};
+use reqwest::{StatusCode, redirect};
 use serde_json::Value;
 use tokio::time::{Instant, sleep, timeout_at};
 use url::form_urlencoded;
@@ -20,6 +18,7 @@ use url::form_urlencoded;
 use super::error::Error;
 use super::{ServerLogin, Token};
 use crate::config::Secret;
+use crate::http;
 
 /// A client of one authorization server.
 #[derive(Debug)]
@@ -61,17 +60,17 @@ impl Grant {
     }
 
     fn with_limits(login: ServerLogin, limits: Limits) -> Result<Self, Error> {
-        let mut http = reqwest::Client::builder()
+        let mut client = reqwest::Client::builder()
             .user_agent(concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(limits.connect)
             .redirect(redirect::Policy::none());
         // Only what is on this machine may be asked without TLS, and needs no proxy.
         if login.endpoint.scheme() == "http" {
-            http = http.no_proxy();
+            client = client.no_proxy();
         }
-        let http = http
+        let http = client
             .build()
-            .map_err(|error| Error::Client { endpoint: login.shown(), reason: innermost(&error) })?;
+            .map_err(|error| Error::Client { endpoint: login.shown(), reason: http::innermost(&error) })?;
         Ok(Self { http, login, limits, place: Place::Header })
     }
 
@@ -155,8 +154,14 @@ impl Grant {
             }
         }
         let mut response = request.body(body.finish()).send().await?;
-        let answer = bounded(&mut response).await?;
+        let answer = http::body(&mut response, ANSWER_LIMIT).await?;
         Ok((response.status(), answer))
+    }
+
+    /// What a server that repeats the request must not have us tell.
+    fn secrets(&self) -> Vec<String> {
+        let ServerLogin { client_id, client_secret, .. } = &self.login;
+        vec![client_secret.expose().to_owned(), joined(client_id, client_secret)]
     }
 
     fn unreachable(&self, reason: String) -> Failure {
@@ -192,9 +197,8 @@ impl Grant {
             (Some(words), None) | (None, Some(words)) => words.to_owned(),
             (None, None) => String::from_utf8_lossy(answer).into_owned(),
         };
-        // A server may repeat what it was sent.
-        let words = words.replace(self.login.client_secret.expose(), "***");
-        let words = words.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(SHOWN).collect();
+        let words = http::told(words.as_bytes(), &self.secrets());
+        let words = words.split_whitespace().collect::<Vec<_>>().join(" ");
         let endpoint = self.login.shown();
         let error = Error::Refused { endpoint, status: status.as_u16(), words, remedy };
         Failure { error, passes, is_about_the_client }
@@ -210,14 +214,18 @@ struct Failure {
     is_about_the_client: bool,
 }
 
-/// Id and secret are form-encoded before they are joined (RFC 6749, 2.3.1).
 fn basic(client_id: &str, client_secret: &Secret) -> HeaderValue {
-    let encoded = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
-    let pair = format!("{}:{}", encoded(client_id), encoded(client_secret.expose()));
-    let mut header = HeaderValue::from_str(&format!("Basic {}", STANDARD.encode(pair)))
+    let pair = STANDARD.encode(joined(client_id, client_secret));
+    let mut header = HeaderValue::from_str(&format!("Basic {pair}"))
         .expect("base64 is made of characters that a header may have");
     header.set_sensitive(true);
     header
+}
+
+/// Id and secret are form-encoded before they are joined (RFC 6749, 2.3.1).
+fn joined(client_id: &str, client_secret: &Secret) -> String {
+    let encoded = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+    format!("{}:{}", encoded(client_id), encoded(client_secret.expose()))
 }
 
 /// Token and end of an answer to a request that was sent at `asked`; or what is wrong with the answer.
@@ -268,43 +276,15 @@ fn claimed_end(token: &str) -> Option<Timestamp> {
     Timestamp::from_second(end as i64).ok()
 }
 
-/// The whole body, or nothing when it is longer than an answer may be.
-async fn bounded(response: &mut Response) -> Result<Option<Vec<u8>>, reqwest::Error> {
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await? {
-        if chunk.len() > ANSWER_LIMIT - body.len() {
-            return Ok(None);
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(Some(body))
-}
-
 fn reason(error: &reqwest::Error) -> String {
     if error.is_timeout() && error.is_connect() {
         return format!("no connection within {:.1} s", LIMITS.connect.as_secs_f64());
     }
-    let what = innermost(error);
-    if causes(error).any(|cause| cause.to_string() == "dns error") {
+    let what = http::innermost(error);
+    if http::is_about_the_name(error) {
         return format!("the host's name cannot be resolved ({what})");
     }
     what
-}
-
-/// What the deepest cause says; the outer ones only say that a request failed.
-fn innermost(error: &reqwest::Error) -> String {
-    causes(error).last().map_or_else(String::new, |cause| cause.to_string().chars().take(SHOWN).collect())
-}
-
-fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn StdError + 'static)> {
-    let first: &(dyn StdError + 'static) = error;
-    std::iter::successors(Some(first), |&cause| {
-        // An `io::Error` that wraps another error would skip that one.
-        match cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
-            Some(wrapped) => Some(wrapped),
-            None => cause.source(),
-        }
-    })
 }
 
 /// How often a token is asked for before the client's turn has failed; it has others later.
@@ -312,9 +292,6 @@ const ATTEMPTS: u32 = 4;
 
 /// Bytes of an answer that are read: tokens have a few thousand at most.
 const ANSWER_LIMIT: usize = 1 << 20;
-
-/// Characters of an answer that an error repeats.
-const SHOWN: usize = 300;
 
 /// Seconds that a token is taken to be good for if neither the answer nor the token says.
 const UNTOLD: i64 = 300;

@@ -1,12 +1,9 @@
 //! One address of a registry: a request to it and the answer, redirects, proxies, and what went wrong.
 
 use std::env;
-use std::error::Error as StdError;
 use std::io;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use jiff::Timestamp;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use reqwest::{Certificate, Identity, Response, StatusCode, redirect};
@@ -16,6 +13,7 @@ use url::{Host, Url};
 use super::error::{Error, Trouble};
 use super::exchange::{Call, Limits};
 use crate::config::{SchemaRegistry, Secret};
+use crate::http;
 
 /// An address of the registry.
 #[derive(Debug)]
@@ -53,7 +51,7 @@ impl Place {
         let pem = |option, reason: String| Error::Pem { option, reason };
         if let Some(authorities) = &registry.ca_certificate {
             let authorities = Certificate::from_pem_bundle(authorities.as_bytes())
-                .map_err(|error| pem("ca_certificate", innermost(&error)))?;
+                .map_err(|error| pem("ca_certificate", http::innermost(&error)))?;
             if authorities.is_empty() {
                 return Err(pem("ca_certificate", "it has no certificate".to_owned()));
             }
@@ -63,11 +61,11 @@ impl Place {
         if let (Some(certificate), Some(key)) = (&registry.client_certificate, &registry.client_key) {
             let both = format!("{}\n{certificate}", key.expose());
             let identity = Identity::from_pem(both.as_bytes())
-                .map_err(|error| pem("client_certificate or client_key", innermost(&error)))?;
+                .map_err(|error| pem("client_certificate or client_key", http::innermost(&error)))?;
             http = http.identity(identity);
         }
         let http = http.build().map_err(|error| {
-            let reason = innermost(&error);
+            let reason = http::innermost(&error);
             match (&registry.client_certificate, &registry.ca_certificate) {
                 (None, None) => Error::Client { endpoint: endpoint.to_string(), reason },
                 (Some(_), None) => pem("client_certificate or client_key", reason),
@@ -136,7 +134,8 @@ impl Place {
             }));
         }
         let after = retry_after(&response);
-        let Some(text) = read(&mut response, call.answer_limit).await.map_err(|error| unreachable(&error))?
+        let Some(text) =
+            http::body(&mut response, call.answer_limit).await.map_err(|error| unreachable(&error))?
         else {
             return Err(unreadable(format!("is longer than {} bytes", call.answer_limit)));
         };
@@ -188,13 +187,12 @@ impl Place {
             };
         }
         let kinds =
-            || causes(error).filter_map(|cause| cause.downcast_ref::<io::Error>()).map(io::Error::kind);
-        let hyper = || causes(error).filter_map(|cause| cause.downcast_ref::<hyper::Error>());
+            || http::causes(error).filter_map(|cause| cause.downcast_ref::<io::Error>()).map(io::Error::kind);
+        let hyper = || http::causes(error).filter_map(|cause| cause.downcast_ref::<hyper::Error>());
         if kinds().any(|kind| kind == io::ErrorKind::ConnectionRefused) {
             return Trouble::Refused;
         }
-        // The one case that has no type of its own: hyper-util only says it.
-        if causes(error).any(|cause| cause.to_string() == "dns error") {
+        if http::is_about_the_name(error) {
             return Trouble::Name;
         }
         // An alert may come behind the handshake: that the client has no certificate, say.
@@ -204,7 +202,7 @@ impl Place {
                     || (error.is_connect() && kind == io::ErrorKind::UnexpectedEof)
             })
         {
-            return Trouble::Tls { reason: innermost(error) };
+            return Trouble::Tls { reason: http::innermost(error) };
         }
         if hyper().any(hyper::Error::is_parse) {
             return Trouble::NotHttp;
@@ -221,7 +219,7 @@ impl Place {
         if hyper().any(hyper::Error::is_incomplete_message) || kinds().any(closed) {
             return Trouble::Closed;
         }
-        Trouble::Other { reason: innermost(error) }
+        Trouble::Other { reason: http::innermost(error) }
     }
 }
 
@@ -253,28 +251,21 @@ pub(super) enum Login {
 }
 
 impl Login {
-    /// The beginning of a text of the other side, without this login: there are servers and proxies whose errors repeat
-    /// the request that they are about.
+    /// The beginning of a text of the other side, without this login.
     fn hidden(&self, text: &[u8]) -> String {
-        let secrets = match self {
+        http::told(text, &self.secrets())
+    }
+
+    fn secrets(&self) -> Vec<String> {
+        match self {
             Self::None | Self::Basic { password: None, .. } => Vec::new(),
             Self::Basic { username, password: Some(password) } => {
                 let password = password.expose();
-                vec![BASE64.encode(format!("{username}:{password}")), as_json(password), password.to_owned()]
+                vec![password.to_owned(), format!("{username}:{password}")]
             }
-            Self::Bearer(token) => vec![as_json(token.expose()), token.expose().to_owned()],
-        };
-        let mut text = String::from_utf8_lossy(text).into_owned();
-        for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
-            text = text.replace(secret, "***");
+            Self::Bearer(token) => vec![token.expose().to_owned()],
         }
-        beginning(text.as_bytes())
     }
-}
-
-/// As it stands in a JSON string.
-fn as_json(text: &str) -> String {
-    Value::from(text).to_string().trim_matches('"').to_owned()
 }
 
 /// Redirects are followed only where the login may go as well, and a registration stays one: to the same
@@ -314,23 +305,6 @@ pub(super) fn asked_pause(text: &str, now: Timestamp) -> Option<Duration> {
     Some(Duration::try_from(date.duration_since(now)).unwrap_or_default())
 }
 
-/// The whole body, or nothing when it is longer than allowed.
-async fn read(response: &mut Response, limit: usize) -> Result<Option<Vec<u8>>, reqwest::Error> {
-    let mut text = Vec::new();
-    while let Some(chunk) = response.chunk().await? {
-        if chunk.len() > limit - text.len() {
-            return Ok(None);
-        }
-        text.extend_from_slice(&chunk);
-    }
-    Ok(Some(text))
-}
-
-fn beginning(text: &[u8]) -> String {
-    let text = String::from_utf8_lossy(&text[..text.len().min(4 * SHOWN)]);
-    text.chars().take(SHOWN).collect()
-}
-
 /// The variable that names a proxy for this address, if there is one. This machine needs none: the
 /// registry in memory must work behind any proxy. (reqwest may still find the host in `NO_PROXY`.)
 pub(super) fn proxy_variable(endpoint: &Url, is_set: impl Fn(&str) -> bool) -> Option<&'static str> {
@@ -351,24 +325,6 @@ fn is_local(endpoint: &Url) -> bool {
     }
 }
 
-fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn StdError + 'static)> {
-    let first: &(dyn StdError + 'static) = error;
-    std::iter::successors(Some(first), |&cause| below(cause))
-}
-
-/// The next cause. An `io::Error` that wraps another error would skip that one.
-fn below<'a>(cause: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 'static)> {
-    match cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
-        Some(wrapped) => Some(wrapped),
-        None => cause.source(),
-    }
-}
-
-/// What the deepest cause says; the outer ones only say that a request failed.
-fn innermost(error: &reqwest::Error) -> String {
-    causes(error).last().map_or_else(String::new, |cause| beginning(cause.to_string().as_bytes()))
-}
-
 /// What registries speak; the last is what a proxy in front of one may insist on.
 const ACCEPTED: &str =
     "application/vnd.schemaregistry.v1+json, application/vnd.schemaregistry+json, application/json";
@@ -376,6 +332,3 @@ const CONTENT: &str = "application/vnd.schemaregistry.v1+json";
 
 /// Redirects of one request that are followed.
 const REDIRECTS: usize = 3;
-
-/// Characters of an answer that an error repeats.
-const SHOWN: usize = 200;

@@ -1,8 +1,9 @@
 //! Brokers and registries that fail, before a session is open and within it.
 
-use std::io::{Read as _, Write as _};
+use std::io::{Read, Write as _};
 use std::net::TcpListener;
 use std::process::Command;
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -135,6 +136,52 @@ fn registries_that_do_not_answer_as_they_should() {
     assert_silent(cases, &secrets());
 }
 
+/// Each repeats the request that it got, with the secret where it was sent: in the header, then in the body.
+#[test]
+fn authorization_servers_that_repeat_the_request() {
+    let [secret, _] = secrets();
+    let brokers = Servers::start(&["things"]);
+    let mut cases = Vec::new();
+    let spellings: [(&str, fn(&str) -> String); 4] = [
+        ("as it came", str::to_owned),
+        ("as JSON", |request| json!({ "error": "invalid_client", "request": request }).to_string()),
+        ("as a description", |request| {
+            json!({ "error": "invalid_client", "error_description": request }).to_string()
+        }),
+        ("as HTML", |request| format!("<pre>{}</pre>", request.replace('&', "&amp;").replace('<', "&lt;"))),
+    ];
+    for (spelling, spell) in spellings {
+        for status in [400, 401, 403, 502] {
+            // What stands at the beginning is what an error repeats.
+            let endpoint = server_by(move |request| {
+                let (head, body) = request.split_once("\r\n\r\n").unwrap_or((request, ""));
+                let header = head.lines().find(|line| line.to_ascii_lowercase().starts_with("authorization"));
+                let told = spell(&format!("{} {body}", header.unwrap_or_default()));
+                format!(
+                    "HTTP/1.1 {status} told\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{told}",
+                    told.len()
+                )
+            });
+            let mut config = logins(brokers.registry.url().as_str());
+            config["bootstrap_servers"] = json!(brokers.cluster.bootstrap_servers());
+            config["message_format"] = json!("JSON");
+            config["credentials"] = json!({
+                "auth_type": "oauth_client_credentials",
+                "token_endpoint": format!("http://{endpoint}/token"),
+                "client_id": "me",
+                "client_secret": secret.text,
+            });
+            cases.push(Case::asked(
+                &format!("{status}, {spelling}"),
+                &format!("it answered {status} ("),
+                Codec::Proto,
+                vec![runtime::task(TASK, &config).validate().into()],
+            ));
+        }
+    }
+    assert_silent(cases, &secrets());
+}
+
 /// The brokers know no login there, so it is the registry's that must not be told.
 #[test]
 fn sessions_that_fail() {
@@ -225,20 +272,45 @@ fn session(task: &BuiltTask, codec: Codec, documents: u32) -> Vec<messages::Requ
 
 /// A server that answers whatever comes in this way, as long as the tests run.
 fn server(answer: &str) -> String {
+    let answer = answer.to_owned();
+    server_by(move |_| answer.clone())
+}
+
+/// A server that makes its answer from the request.
+fn server_by(answer: impl Fn(&str) -> String + Send + Sync + 'static) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
-    let answer = answer.to_owned();
+    let answer = Arc::new(answer);
     thread::spawn(move || {
         for stream in listener.incoming() {
-            let (Ok(mut stream), answer) = (stream, answer.clone()) else { return };
+            let (Ok(mut stream), answer) = (stream, Arc::clone(&answer)) else { return };
             thread::spawn(move || {
                 let _limited = stream.set_read_timeout(Some(Duration::from_secs(5)));
-                let _asked = stream.read(&mut [0; 1 << 16]);
-                let _gone = stream.write_all(answer.as_bytes());
+                let request = request_of(&mut stream);
+                let _gone = stream.write_all(answer(&request).as_bytes());
             });
         }
     });
     address
+}
+
+/// What comes first: of HTTP all of a request, with a body that is no longer than it says.
+fn request_of(stream: &mut impl Read) -> String {
+    let (mut request, mut part) = (String::new(), [0; 1 << 16]);
+    loop {
+        let length = stream.read(&mut part).unwrap_or(0);
+        request.push_str(&String::from_utf8_lossy(&part[..length]));
+        let whole = request.split_once("\r\n\r\n").is_none_or(|(head, body)| {
+            let length = head
+                .to_ascii_lowercase()
+                .split_once("content-length: ")
+                .and_then(|(_, rest)| rest.split("\r\n").next()?.trim().parse::<usize>().ok());
+            length.is_none_or(|length| body.len() >= length)
+        });
+        if length == 0 || whole {
+            return request;
+        }
+    }
 }
 
 fn encoded(text: &str) -> String {
