@@ -86,6 +86,9 @@ pub(super) fn timestamp() -> Setting<Option<String>> {
     filled()
 }
 
+/// What stands in the place of a field's name where a binding is to be without it.
+const TIME_OF_SENDING: &str = "none";
+
 impl EndpointConfig {
     /// What the messages of a binding have beside key and value.
     ///
@@ -101,7 +104,11 @@ impl EndpointConfig {
         let all = Annotations {
             headers: resource.headers.clone().or(of_endpoint.headers),
             header_fields: resource.header_fields.clone().or(of_endpoint.header_fields),
-            timestamp: resource.timestamp.clone().or(of_endpoint.timestamp),
+            timestamp: resource
+                .timestamp
+                .clone()
+                .or(of_endpoint.timestamp)
+                .filter(|field| field != TIME_OF_SENDING),
         };
         let constant = |field: &&HeaderField| {
             all.headers.as_ref().is_some_and(|headers| headers.contains_key(field.header()))

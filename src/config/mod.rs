@@ -243,7 +243,7 @@ options! {
         /// Headers with a value of each message's own: operation, collection, published_at.
         pub header_fields: Option<Vec<HeaderField>> = "Header fields",
             annotations::header_fields().instead_of("advanced.header_fields");
-        /// Field that the messages' timestamps are taken of.
+        /// Field that the messages' timestamps are taken of; none for the time of sending.
         pub timestamp: Option<String> = "Timestamp", annotations::timestamp().instead_of("advanced.timestamp");
     }
 }

@@ -1098,6 +1098,8 @@ fn headers_and_times_of_a_binding_win_over_the_endpoints() {
         config.annotations(&resource(r#","headers":{},"header_fields":[],"timestamp":"when""#)).unwrap();
     assert_eq!((own.headers, own.header_fields), (Some(BTreeMap::new()), Some(Vec::new())));
     assert_eq!(own.timestamp.as_deref(), Some("when"));
+    let without = config.annotations(&resource(r#","timestamp":"none""#)).unwrap();
+    assert_eq!((without.timestamp, without.header_fields), (None, all.header_fields));
     let none = accepted("{}").annotations(&resource("")).unwrap();
     assert_eq!(none, Annotations::default());
 

@@ -432,6 +432,7 @@ impl Drop for Event {
 }
 
 /// What became of one message.
+///
 pub(super) struct Report<'a>(&'a RawMessage);
 
 impl Report<'_> {
@@ -457,12 +458,12 @@ impl Report<'_> {
         (self.0.err != 0).then_some(Code(self.0.err))
     }
 
-    /// The brokers' own words about the failure, where they said more than a code.
-    pub(super) fn words(&self) -> Option<String> {
+    /// The place of the words about the failure. They cannot be read: the string that librdkafka 2.12.1 gives here is one
+    /// that the broker thread has freed, or is about to.
+    pub(super) fn words_at(&self) -> usize {
         let message = std::ptr::from_ref(self.0).cast::<sys::rd_kafka_message_t>();
-        // SAFETY: the message is one of librdkafka's, live as long as its event; the string is copied.
-        let words = unsafe { owned(sys::rd_kafka_message_produce_errstr(message)) };
-        (!words.is_empty()).then_some(words)
+        // SAFETY: the message is one of librdkafka's, live as long as its event; only the pointer is read.
+        unsafe { sys::rd_kafka_message_produce_errstr(message) }.addr()
     }
 
     pub(super) fn key(&self) -> &[u8] {

@@ -13,6 +13,7 @@ use rdkafka_sys as sys;
 use rdkafka_sys::rd_kafka_resp_err_t as Name;
 use tracing::{debug, error, info, warn};
 
+use super::blame::{Blame, Blamed};
 use super::client::{Client, Code, Content, Event, Report};
 use super::error::Error;
 use super::layout::{ask_topics, described_topics};
@@ -156,19 +157,25 @@ impl Delivery {
     fn delivered(&mut self, event: &Event) {
         let reports = &mut self.reports;
         reports.clear();
-        let mut failure = None;
+        let mut blame = Blame::default();
         event.reports(|report| {
             reports.add(report.tag(), report.key_len(), report.bytes());
             let Some(code) = report.error() else { return };
             reports.add_failed();
-            if failure.is_none() && !self.ledger.has_failed() {
-                failure = Some(refused(&self.ledger, &self.client, self.spoilt.as_deref(), report, code));
+            if self.ledger.has_failed() {
+                return;
+            }
+            let error = || refused(&self.ledger, &self.client, self.spoilt.as_deref(), report, code);
+            if code.is(Name::RD_KAFKA_RESP_ERR__INVALID_DIFFERENT_RECORD) {
+                blame.innocent(error);
+            } else {
+                blame.suspect(report.words_at(), error);
             }
         });
         // Before the event is destroyed: then a flush that finds nothing left finds the ledger complete.
         self.ledger.acknowledge(reports);
-        if let Some(failure) = failure {
-            self.ledger.fail(failure);
+        if let Some(Blamed { error, or_the_other }) = blame.take() {
+            self.ledger.fail(if or_the_other { error.or_the_other() } else { error });
         }
     }
 
@@ -212,7 +219,7 @@ fn refused(
     }
     let (_, topic) = untag(report.tag());
     let message = (report.key(), report.bytes());
-    ledger.refused(topic as usize, report.partition(), message, code, report.words())
+    ledger.refused(topic as usize, report.partition(), message, code)
 }
 
 /// Says in the ledger that the thread has ended.

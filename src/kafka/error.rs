@@ -307,7 +307,18 @@ pub(super) fn remedy(code: i32) -> &'static str {
         ),
         (
             Name::RD_KAFKA_RESP_ERR_INVALID_RECORD,
-            "the topic's own checks refuse such records (a compacted topic needs keys; a schema check may be on)",
+            "the topic's own checks refuse such records (a compacted topic needs keys; timestamps have to be within its \
+             message.timestamp.before.max.ms and message.timestamp.after.max.ms; a schema check may be on)",
+        ),
+        (
+            Name::RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP,
+            "the topic takes no timestamp that is so far from the brokers' time: raise its message.timestamp.after.max.ms (an \
+             hour ahead by default) or message.timestamp.before.max.ms, have it write its own \
+             (message.timestamp.type=LogAppendTime), or name another field in timestamp, or none",
+        ),
+        (
+            Name::RD_KAFKA_RESP_ERR__INVALID_DIFFERENT_RECORD,
+            "it came in one batch with a record that is not valid",
         ),
         (
             Name::RD_KAFKA_RESP_ERR_UNSUPPORTED_COMPRESSION_TYPE,

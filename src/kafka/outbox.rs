@@ -806,7 +806,7 @@ impl Outbox {
         // SAFETY: the key lies in `self.keys`, as when the message was made of it.
         let key = message.map(|m| unsafe { std::slice::from_raw_parts(m.key.cast::<u8>(), m.key_len) });
         let bytes = message.map_or(0, |m| m.key_len + m.len);
-        self.ledger.refused(place, partition, (key.unwrap_or_default(), bytes), code, None)
+        self.ledger.refused(place, partition, (key.unwrap_or_default(), bytes), code)
     }
 
     fn fail(&self, error: Error) -> Error {
