@@ -31,6 +31,7 @@ pub(super) fn start(client: Arc<Client>, ledger: Arc<AckTracker>, topics: Vec<St
         topics,
         reports: Reports::default(),
         logs: LogLimit::default(),
+        sent_again: 0,
         spoilt: None,
     };
     thread::Builder::new().name("delivery".to_owned()).spawn(move || delivery.run()).map(drop).map_err(
@@ -53,6 +54,8 @@ struct Delivery {
     topics: Vec<String>,
     reports: Reports,
     logs: LogLimit,
+    /// Messages that were sent again, by the client's latest telling.
+    sent_again: u64,
     /// What librdkafka said of a transaction that it gave up.
     spoilt: Option<String>,
 }
@@ -140,7 +143,11 @@ impl Delivery {
                 self.ledger.grown(self.number, counts);
             }
             Content::Statistics(text) => {
-                if let Some(told) = Statistics::parse(&text) {
+                if let Some(mut told) = Statistics::parse(&text) {
+                    // What was too much for a moment is not in two tellings.
+                    let now = told.retries;
+                    told.retries = now.min(self.sent_again);
+                    self.sent_again = now;
                     self.ledger.statistics(self.number, told);
                 }
             }

@@ -382,6 +382,10 @@ impl Line {
         self.statistics.as_ref().is_some_and(|all| all.slowest.is_some() && all.sent_bytes > 0)
     }
 
+    pub(super) fn retries(&self) -> Option<u64> {
+        self.statistics.as_ref().map(|all| all.retries)
+    }
+
     pub(super) fn fails_in(&self) -> Option<Duration> {
         self.fails_in
     }

@@ -101,6 +101,36 @@ fn messages_do_not_linger_while_others_wait_for_room() {
 }
 
 #[test]
+fn messages_that_were_sent_again_are_counted() {
+    let (cluster, _, mut outbox) = open(2, |settings| {
+        settings.set("statistics.interval.ms", "20");
+    });
+    let ledger = Arc::clone(outbox.tracker());
+    let soon = Duration::from_millis(20);
+    ledger.lock().watch.set_pace(Pace { commits: soon, lines: soon, stuck: soon });
+    let mut told = |expected: u64, faults: &[Fault]| {
+        cluster.request_errors(Request::Produce, faults);
+        let start = Instant::now();
+        for number in 0.. {
+            send(&mut outbox, "key", b"value").unwrap();
+            ledger.committing();
+            outbox.commit().unwrap();
+            ledger.committed();
+            let retries = ledger.lock().watch.lines().last().and_then(|line| line.retries());
+            assert!(retries <= Some(expected), "{retries:?}");
+            // A hundred commits, and as many tellings as it takes.
+            if number > 100 && retries == Some(expected) {
+                return;
+            }
+            assert!(start.elapsed() < Duration::from_secs(30), "{retries:?}");
+        }
+    };
+    told(0, &[]);
+    told(3, &[Fault::NotLeader, Fault::NotEnoughReplicas, Fault::RequestTimedOut]);
+    told(5, &[Fault::NotEnoughReplicas; 2]);
+}
+
+#[test]
 fn the_log_tells_of_commits_and_of_brokers_that_are_silent_while_the_session_is_blocked() {
     let (cluster, _, mut outbox) = open(2, |settings| {
         settings.set("statistics.interval.ms", "20");
