@@ -837,6 +837,7 @@ impl Drop for Outbox {
             if let Some(Page { chunk, memory, messages }) = page {
                 state.chunks.seal(chunk, memory, messages);
             }
+            state.closing = true;
         });
         if let Some((mut transactions, _)) = self.transactions.take()
             && !self.ledger.has_failed()
@@ -846,13 +847,13 @@ impl Drop for Outbox {
         for client in &self.clients {
             client.purge();
         }
-        // The delivery threads end when they see `closing`, and only then: theirs are the last handles of the clients, so that
+        // The delivery threads end when they see `released`, and only then: theirs are the last handles of the clients, so that
         // they wait for librdkafka's threads, not we. One that is stuck in a name look-up would hold us up.
         let clients = std::mem::take(&mut self.clients);
         self.ledger.update(|state| {
             clients.iter().for_each(|client| client.wake());
             drop(clients);
-            state.closing = true;
+            state.released = true;
         });
         if !self.ledger.wait_until(GONE_WITHIN, |state| state.clients == 0) {
             warn!("the Kafka client takes long to go down; its thread finishes in the background");

@@ -101,6 +101,21 @@ fn messages_do_not_linger_while_others_wait_for_room() {
 }
 
 #[test]
+fn a_record_of_progress_is_no_document_in_the_log() {
+    let name = |topic: &str| TopicName { topic: topic.into(), owner: "c".into(), max_message_bytes: None };
+    let chunks = Chunks::new(1 << 10, 1 << 20);
+    let names = vec![name("t"), name("progress")];
+    let ledger = AckTracker::new(names, String::new(), Duration::from_secs(1), chunks, Box::new(|_| {}))
+        .transactional("id".to_owned(), Duration::from_secs(60));
+    ledger.produce([(0, 3)], 300, 30, 100);
+    ledger.produce([(1, 1)], 5_000, 10, 5_000);
+    ledger.committing();
+    ledger.committed();
+    let lines = ledger.lock().watch.lines().to_vec();
+    assert_eq!(lines.last().map(Line::told_bytes), Some((3, 300)), "{lines:?}");
+}
+
+#[test]
 fn messages_that_were_sent_again_are_counted() {
     let (cluster, _, mut outbox) = open(2, |settings| {
         settings.set("statistics.interval.ms", "20");
