@@ -1,6 +1,11 @@
 use std::time::Instant;
 
+use rdkafka::ClientConfig;
+
 use super::*;
+use crate::config::EndpointConfig;
+use crate::kafka::chunks::Chunks;
+use crate::kafka::ledger::TopicName;
 use crate::kafka::mock::{Cluster, Fault, Request};
 use crate::kafka::watch::{Line, Pace};
 use crate::kafka::{Consumer, Start};
