@@ -386,8 +386,8 @@ pub(super) fn connection_remedy(code: i32, text: &str) -> &'static str {
     } else if text.contains("Connection refused") {
         "check host and port in bootstrap_servers, and that the broker runs"
     } else if text.contains("closed without a reason") {
-        "brokers close a connection like this where a port of TLS (SSL, SASL_SSL) is spoken to without it: set tls if this is \
-         one, else see the brokers' logs"
+        "brokers do so on a port with TLS (SSL, SASL_SSL) when it is spoken to without: set tls; and on a port with a login \
+         (SASL) when there is none: set credentials; if neither is it, see the brokers' logs"
     } else if is(Name::RD_KAFKA_RESP_ERR__SSL) || text.contains("SSL") {
         "check that this port speaks TLS and that its certificate is valid"
     } else {
@@ -396,11 +396,11 @@ pub(super) fn connection_remedy(code: i32, text: &str) -> &'static str {
 }
 
 /// What to set where the brokers do not have our mechanism. librdkafka's words name ours, and then theirs: "SASL PLAIN
-/// mechanism handshake failed: ...: broker's supported mechanisms: SCRAM-SHA-256,OAUTHBEARER".
+/// mechanism handshake failed: ...: broker's supported mechanisms: SCRAM-SHA-256,OAUTHBEARER (after 3ms in state ...)".
 fn mechanism_remedy(text: &str) -> &'static str {
     let (ours, theirs) = text.split_once("Unsupported SASL mechanism").unwrap_or((text, ""));
     let theirs = theirs.rsplit_once(": ").map_or("", |(_, theirs)| theirs);
-    let offers = |mechanisms: &[&str]| theirs.split(',').any(|offered| mechanisms.contains(&offered.trim()));
+    let offers = |mechanisms: &[&str]| theirs.split([',', ' ']).any(|offered| mechanisms.contains(&offered));
     if offers(&["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]) {
         if ours.contains("SASL OAUTHBEARER") {
             "this port takes no tokens, but a user and a password: set credentials.auth_type to \"user_password\", and \

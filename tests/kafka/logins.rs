@@ -170,7 +170,10 @@ fn properties_of_the_client() {
         ),
         (
             json!({"linger.ms": "hunter2"}),
-            ["setting linger.ms was refused: ", "Invalid value for configuration property"],
+            [
+                "/advanced/client_properties/linger.ms is \"***\": ",
+                "expected a number of milliseconds in decimal digits",
+            ],
         ),
         (
             json!({"client.dns.lookup": "hunter2"}),
@@ -179,6 +182,13 @@ fn properties_of_the_client() {
         (
             json!({"reconnect.backoff.ms": 20000}),
             ["starting the Kafka client: ", "`reconnect.backoff.max.ms`"],
+        ),
+        (
+            json!({"batch.size": "0x1000000"}),
+            [
+                "/advanced/client_properties/batch.size is \"***\": ",
+                "expected a whole number in decimal digits",
+            ],
         ),
         (json!({"batch.size": 0}), ["setting batch.size was refused: ", "outside allowed range"]),
         (json!({"acks": "1"}), ["/advanced/client_properties/acks: ", "this property cannot be set here"]),
