@@ -437,6 +437,10 @@ fn a_registrys_login_is_one_and_whole() {
         refusal(r#""bearer_token":"t0ken\n""#),
         r#"bearer_token is "***": expected letters, digits and signs of ASCII, without blanks or line ends"#
     );
+    assert!(
+        refusal(r#""client_certificate":"-----BEGIN X-----\\nhunter2\\n-----END X-----""#)
+            .starts_with(r#"client_certificate is "***": it has \n as two characters"#)
+    );
     assert_eq!(
         refusal(&format!(r#""client_certificate":"{pem}""#)),
         "client_key is missing; client_certificate needs its private key"
