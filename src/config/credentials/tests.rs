@@ -159,6 +159,7 @@ fn extensions_are_of_what_the_mechanism_allows() {
         (json!({"auth": "x"}), "extensions/auth: this name is the token's own: leave it out"),
         (json!({"a.b": "x"}), "extensions/a.b: expected a name of letters a-z and A-Z"),
         (json!({"": "x"}), "extensions: a name in it is empty: fill it in, or take it out"),
+        (json!({"is-hunter2": "x"}), "extensions/***: expected a name of letters a-z and A-Z"),
         (
             json!({"a": "x\u{1}auth=Bearer y"}),
             "extensions/a is \"***\": expected a value of printable ASCII characters",
