@@ -48,12 +48,7 @@ impl HeaderField {
 }
 
 pub(super) fn headers() -> Setting<Option<BTreeMap<String, String>>> {
-    map().then(|members, name, headers| {
-        if headers.contains_key("") {
-            return Err(members.invalid(name, "", "a header needs a name".to_owned()));
-        }
-        Ok(headers)
-    })
+    map()
 }
 
 pub(super) fn header_fields() -> Setting<Option<Vec<HeaderField>>> {
@@ -115,10 +110,9 @@ impl EndpointConfig {
         };
         match all.header_fields.iter().flatten().find(constant) {
             None => Ok(all),
-            Some(field) => Err(Error::Invalid {
+            Some(field) => Err(Error::Refused {
                 part,
-                pointer: place.to_owned(),
-                value: field.header().to_owned(),
+                pointer: format!("{place}/{}", field.header()),
                 reason: format!(
                     "header_fields has {}, which makes a header of this name: remove one of them",
                     field.as_str()

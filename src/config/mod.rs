@@ -43,6 +43,7 @@ mod members;
 mod names;
 mod option;
 mod partitioning;
+mod pem;
 mod registry;
 mod secret;
 mod tls;

@@ -3,10 +3,11 @@
 use url::Url;
 
 use super::error::Error;
-use super::kinds::{choice, filled, flag, pem, text};
+use super::kinds::{choice, filled, flag, text};
 use super::members::Members;
 use super::names::Namespace;
 use super::option::{choices, options};
+use super::pem::pem;
 use super::secret::Secret;
 
 options! {

@@ -555,14 +555,14 @@ fn reason(settings: &ClientConfig, error: &KafkaError) -> String {
 
 /// What librdkafka says of settings that do not go together, with the option that they come from.
 fn with_option(text: String) -> String {
-    let option = if text.contains("ssl.key.pem") {
+    let option = if text.contains("mismatch") || text.contains("rivate key check") {
+        "check that tls_certificates.client_key is the key of client_certificate"
+    } else if text.contains("ssl.key.pem") {
         "check tls_certificates.client_key and its password"
     } else if text.contains("ssl.certificate.pem") {
         "check tls_certificates.client_certificate"
     } else if text.contains("ssl.ca.pem") {
         "check tls_certificates.ca_certificate"
-    } else if text.contains("rivate key") {
-        "check that tls_certificates.client_key is the key of client_certificate"
     } else {
         "see advanced.client_properties"
     };

@@ -693,7 +693,37 @@ fn each_failure_of_a_connection_has_its_remedy() {
         (
             Name::RD_KAFKA_RESP_ERR__AUTHENTICATION,
             "SASL PLAIN mechanism handshake failed: Broker: Unsupported SASL mechanism: broker's supported mechanisms: SCRAM-SHA-512",
-            "set credentials.mechanism",
+            "set credentials.mechanism to one of those mechanisms",
+        ),
+        (
+            Name::RD_KAFKA_RESP_ERR__AUTHENTICATION,
+            "SASL PLAIN mechanism handshake failed: Broker: Unsupported SASL mechanism: broker's supported mechanisms: OAUTHBEARER,SCRAM-SHA-512 (after 304ms in state AUTH_HANDSHAKE)",
+            "set credentials.mechanism to one of those mechanisms",
+        ),
+        (
+            Name::RD_KAFKA_RESP_ERR__AUTHENTICATION,
+            "SASL OAUTHBEARER mechanism handshake failed: Broker: Unsupported SASL mechanism: broker's supported mechanisms: GSSAPI,SCRAM-SHA-512 (after 304ms in state AUTH_HANDSHAKE)",
+            "set credentials.auth_type to \"user_password\", and credentials.mechanism",
+        ),
+        (
+            Name::RD_KAFKA_RESP_ERR__AUTHENTICATION,
+            "SASL SCRAM-SHA-512 mechanism handshake failed: Broker: Unsupported SASL mechanism: broker's supported mechanisms: OAUTHBEARER,AWS_MSK_IAM (after 304ms in state AUTH_HANDSHAKE)",
+            "set credentials.auth_type to \"aws_msk_iam\"",
+        ),
+        (
+            Name::RD_KAFKA_RESP_ERR__AUTHENTICATION,
+            "SASL SCRAM-SHA-512 mechanism handshake failed: Broker: Unsupported SASL mechanism: broker's supported mechanisms: OAUTHBEARER (after 304ms in state AUTH_HANDSHAKE)",
+            "set credentials.auth_type to \"oauth_client_credentials\"",
+        ),
+        (
+            Name::RD_KAFKA_RESP_ERR__AUTHENTICATION,
+            "SASL OAUTHBEARER mechanism handshake failed: Broker: Unsupported SASL mechanism: broker's supported mechanisms: GSSAPI (after 304ms in state AUTH_HANDSHAKE)",
+            "use the port of a listener with PLAIN",
+        ),
+        (
+            Name::RD_KAFKA_RESP_ERR__TRANSPORT,
+            "every connection was closed without a reason",
+            "when it is spoken to without: set tls",
         ),
         (
             Name::RD_KAFKA_RESP_ERR__AUTHENTICATION,

@@ -177,10 +177,18 @@ impl Endpoint {
                 String::from_utf8_lossy(said)
             );
         }
+        for (token, what) in TOKENS {
+            assert!(
+                memchr::memmem::find(said, token.as_bytes()).is_none(),
+                "{stream} tells {what}: {}",
+                String::from_utf8_lossy(said)
+            );
+        }
         for place in ["credentials", "schema_registry"] {
             let text = |member: &str| self.config[place][member].as_str();
             let (Some(user), Some(password)) = (text("username"), text("password")) else { continue };
-            for secret in [password.to_owned(), STANDARD.encode(format!("{user}:{password}"))] {
+            let joined = [format!("{user}:{password}"), format!("\0{user}\0{password}")];
+            for secret in joined.iter().map(|text| STANDARD.encode(text)).chain([password.to_owned()]) {
                 assert!(
                     memchr::memmem::find(said, secret.as_bytes()).is_none(),
                     "{stream} tells the password of {place}: {}",
@@ -190,6 +198,15 @@ impl Endpoint {
         }
     }
 }
+
+/// What tokens have in them, and nothing else.
+const TOKENS: [(&str, &str); 3] = [
+    // {"alg":"none"}
+    ("eyJhbGciOiJub25lIn0", "a token of tests/common/authorization.rs"),
+    // https://kafka.
+    ("aHR0cHM6Ly9rYWZrYS4", "a token signed with an AWS key"),
+    ("X-Amz-Signature=", "a signature with an AWS key"),
+];
 
 /// What a connector said to one question, and how it ended.
 #[derive(Debug)]

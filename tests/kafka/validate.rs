@@ -35,7 +35,7 @@ fn each_failure_says_which_server_what_came_and_what_to_check() {
     let refused_check = "check host and port in bootstrap_servers, and that the broker runs";
     let login_check = "check username, password and mechanism of credentials";
     let closed = "every connection was closed without a reason";
-    let closed_check = "whether this port wants TLS (tls) or a login (credentials)";
+    let closed_check = "set tls; and on a port with a login (SASL) when there is none: set credentials";
     let of_brokers = [
         (Endpoint::json(NOBODY), refused, refused_check),
         (
@@ -75,6 +75,8 @@ fn each_failure_says_which_server_what_came_and_what_to_check() {
         ),
         (Endpoint::json(&kafka.sasl_plaintext), closed, closed_check),
         (Endpoint::json(&kafka.ssl), closed, closed_check),
+        // The commonest slip.
+        (Endpoint::json(&kafka.sasl_ssl).login("PLAIN", &kafka.user), closed, closed_check),
         (
             Endpoint::json(&kafka.ssl).tls(&kafka.other_ca),
             "certificate verify failed",
@@ -169,7 +171,7 @@ fn a_mechanism_that_is_not_enabled_is_told_from_a_wrong_password() {
         &[
             &from_brokers(&endpoint),
             "Unsupported SASL mechanism: broker's supported mechanisms: SCRAM-SHA-",
-            "set credentials.mechanism to one that the brokers support",
+            "set credentials.mechanism to one of those mechanisms",
         ],
     );
 }

@@ -128,6 +128,7 @@ fn a_client_goes_while_a_token_is_due() {
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     let credentials = Credentials::OauthClientCredentials {
         token_endpoint: endpoint.parse().unwrap(),
+        token_endpoint_ca_certificate: None,
         client_id: "me".to_owned(),
         client_secret: Secret::new("x"),
         scope: None,
@@ -209,6 +210,7 @@ fn a_token_that_did_not_come_is_asked_for_again_soon_and_until_it_comes() {
     config.bootstrap_servers = "127.0.0.1:1".to_owned();
     config.credentials = Some(Credentials::OauthClientCredentials {
         token_endpoint: endpoint.parse().unwrap(),
+        token_endpoint_ca_certificate: None,
         client_id: "me".to_owned(),
         client_secret: Secret::new("x"),
         scope: None,
@@ -245,6 +247,44 @@ fn a_token_that_did_not_come_is_asked_for_again_soon_and_until_it_comes() {
 const SOON: Duration = Duration::from_secs(9);
 /// However slow the machine is.
 const IN_TIME: Duration = Duration::from_secs(60);
+
+/// Its end may pass while it is on its way, or the clock may jump.
+#[test]
+fn a_token_that_has_ended_is_refused_with_what_to_check() {
+    let server = authorization();
+    server.answer((200, r#"{"access_token":"a.b.c","expires_in":3600}"#));
+    let mut config = config();
+    config.bootstrap_servers = "127.0.0.1:1".to_owned();
+    config.credentials = Some(Credentials::OauthClientCredentials {
+        token_endpoint: server.endpoint.parse().unwrap(),
+        token_endpoint_ca_certificate: None,
+        client_id: "me".to_owned(),
+        client_secret: Secret::new("x"),
+        scope: None,
+        extensions: std::collections::BTreeMap::new(),
+    });
+    let client =
+        Detached::new(Kind::Consumer, &client_settings(&config), config.credentials.as_ref()).unwrap();
+    let token = |value: &str, expires: &str| Token {
+        value: Secret::new(value),
+        expires: expires.parse().unwrap(),
+        extensions: Vec::new(),
+    };
+    let handle = NonNull::new(client.as_ptr()).unwrap();
+    assert_eq!(hand_over(handle, &token("a.b.c", "2999-01-01T00:00:00Z")), Ok(()));
+    let check = "check for how long the authorization server's tokens are good (expires_in of its answer, exp of the token), \
+                 and the clock of this machine";
+    for (token, expected) in [
+        (token("a.b.c", "2020-01-01T00:00:00Z"), format!("it had expired when it came; {check}")),
+        (
+            token("a\u{1}b", "2999-01-01T00:00:00Z"),
+            format!("Local: Invalid argument or configuration (_INVALID_ARG); {check}"),
+        ),
+    ] {
+        let error = hand_over(handle, &token).unwrap_err().to_string();
+        assert_eq!(error, format!("starting the Kafka client: it does not take its token: {expected}"));
+    }
+}
 
 #[test]
 fn pauses_grow_up_to_a_bound() {
