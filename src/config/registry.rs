@@ -105,7 +105,7 @@ choices! {
         TopicHash = "topic_hash",
         /// The topic and the part, orders-key and orders-value (Confluent's TopicNameStrategy, the default of its clients).
         TopicName = "topic_name",
-        /// The full name of the record, com.example.Order.Key and com.example.Order (RecordNameStrategy).
+        /// The full name of the record, com.example.OrderKey and com.example.Order (RecordNameStrategy).
         RecordName = "record_name",
         /// The topic and the full name of the record, orders-com.example.Order (TopicRecordNameStrategy).
         TopicRecordName = "topic_record_name",

@@ -9,14 +9,14 @@ use anyhow::bail;
 
 use crate::config::{EndpointConfig, Resource, SubjectStrategy};
 use crate::registry::Schema;
-use crate::schema;
+use crate::schema::{self, RecordNames};
 
 /// How the subjects of a binding are named.
 #[derive(Clone, Debug)]
 pub(super) struct Naming {
     strategy: SubjectStrategy,
     topic: String,
-    record: String,
+    names: RecordNames,
 }
 
 /// A part of a message.
@@ -32,27 +32,34 @@ impl Naming {
         Self {
             strategy: config.subject_strategy(),
             topic: topic.to_owned(),
-            record: config.record_name(resource),
+            names: config.record_name(resource).map_or_else(RecordNames::root, RecordNames::named),
         }
     }
 
-    /// The full name of the record of values.
-    pub(super) fn record(&self) -> &str {
-        &self.record
+    /// The names of the binding's records.
+    pub(super) fn record(&self) -> &RecordNames {
+        &self.names
+    }
+
+    /// The titles of JSON schemas: the names by which consumers look for them, where that is how subjects are named.
+    pub(super) fn titles(&self) -> Option<&RecordNames> {
+        let by_record =
+            matches!(self.strategy, SubjectStrategy::RecordName | SubjectStrategy::TopicRecordName);
+        by_record.then_some(&self.names)
     }
 
     /// The subject of the schema of this text.
     pub(super) fn subject(&self, part: Part, text: &str) -> String {
-        let Self { strategy, topic, record } = self;
-        let (dash, dot) = match part {
-            Part::Key => ("-key", ".Key"),
-            Part::Value => ("-value", ""),
+        let Self { strategy, topic, names } = self;
+        let (dash, record) = match part {
+            Part::Key => ("-key", names.key()),
+            Part::Value => ("-value", names.value().to_owned()),
         };
         match strategy {
             SubjectStrategy::TopicHash => schema::subject(topic, text),
             SubjectStrategy::TopicName => format!("{topic}{dash}"),
-            SubjectStrategy::RecordName => format!("{record}{dot}"),
-            SubjectStrategy::TopicRecordName => format!("{topic}-{record}{dot}"),
+            SubjectStrategy::RecordName => record,
+            SubjectStrategy::TopicRecordName => format!("{topic}-{record}"),
         }
     }
 }
@@ -111,9 +118,9 @@ mod tests {
         let (plain, named) = (r#"{"topic":"a.b"}"#, r#"{"topic":"a.b","record_name":"Order"}"#);
         assert_eq!(subjects("topic_hash", plain), [(); 2].map(|()| schema::subject("a.b", r#""long""#)));
         assert_eq!(subjects("topic_name", named), ["a.b-key", "a.b-value"]);
-        assert_eq!(subjects("record_name", plain), ["com.acme.a_b.Key", "com.acme.a_b"]);
-        assert_eq!(subjects("record_name", named), ["com.acme.Order.Key", "com.acme.Order"]);
-        assert_eq!(subjects("topic_record_name", named), ["a.b-com.acme.Order.Key", "a.b-com.acme.Order"]);
+        assert_eq!(subjects("record_name", plain), ["com.acme.a_bKey", "com.acme.a_b"]);
+        assert_eq!(subjects("record_name", named), ["com.acme.OrderKey", "com.acme.Order"]);
+        assert_eq!(subjects("topic_record_name", named), ["a.b-com.acme.OrderKey", "a.b-com.acme.Order"]);
     }
 
     /// The topic of a message is the whole one, and consumers look for its schema by that.
