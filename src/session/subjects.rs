@@ -123,6 +123,37 @@ mod tests {
         assert_eq!(subjects("topic_record_name", named), ["a.b-com.acme.OrderKey", "a.b-com.acme.Order"]);
     }
 
+    #[test]
+    fn json_schemas_have_titles_where_subjects_are_found_by_records() {
+        for (strategy, is_titled) in
+            [("topic_hash", false), ("topic_name", false), ("record_name", true), ("topic_record_name", true)]
+        {
+            let naming = naming(strategy, r#"{"topic":"a.b","record_name":"Order"}"#);
+            let titles = naming.titles().map(|names| (names.value().to_owned(), names.key()));
+            let expected = ("com.acme.Order".to_owned(), "com.acme.OrderKey".to_owned());
+            assert_eq!(titles, is_titled.then_some(expected), "{strategy}");
+        }
+    }
+
+    /// Whoever names nothing has the names that there ever were.
+    #[test]
+    fn records_are_siblings_where_something_was_named() {
+        let key = |registry: &str, resource: &str| {
+            let config = format!(
+                r#"{{"bootstrap_servers":"b","message_format":"Avro","schema_registry":{{"endpoint":"http://r"{registry}}}}}"#
+            );
+            let config = EndpointConfig::parse(config.as_bytes()).unwrap();
+            let resource = Resource::parse(resource.as_bytes()).unwrap();
+            Naming::new(&config, &resource, "orders").record().key()
+        };
+        let (plain, named) = (r#"{"topic":"orders"}"#, r#"{"topic":"orders","record_name":"root"}"#);
+        assert_eq!(key("", plain), "root.Key");
+        assert_eq!(key(r#","subject_strategy":"topic_name""#, plain), "root.Key");
+        assert_eq!(key("", named), "rootKey");
+        assert_eq!(key(r#","record_namespace":"com.acme""#, plain), "com.acme.rootKey");
+        assert_eq!(key(r#","subject_strategy":"record_name""#, plain), "ordersKey");
+    }
+
     /// The topic of a message is the whole one, and consumers look for its schema by that.
     #[test]
     fn subjects_have_the_topics_prefix_and_records_do_not() {
