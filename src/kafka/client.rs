@@ -159,8 +159,7 @@ impl Client {
         let mut text: [c_char; 512] = [0; 512];
         // SAFETY: the handle is live; at most `text.len()` bytes are written, ended by nul.
         unsafe {
-            let code =
-                Code(sys::rd_kafka_fatal_error(self.handle.as_ptr(), text.as_mut_ptr(), text.len()) as i32);
+            let code = Code(rd_kafka_fatal_error(self.handle.as_ptr(), text.as_mut_ptr(), text.len()));
             (code.0 != 0).then(|| (code, owned(text.as_ptr())))
         }
     }
@@ -576,7 +575,8 @@ const SECRETS: [&str; 3] = ["sasl.password", "ssl.key.pem", "ssl.key.password"];
 // The bindings declare these with an `enum`, see `RawMessage`.
 unsafe extern "C" {
     fn rd_kafka_event_error(event: *mut sys::rd_kafka_event_t) -> c_int;
-    fn rd_kafka_error_code(error: *const sys::rd_kafka_error_t) -> c_int;
+    pub(super) fn rd_kafka_error_code(error: *const sys::rd_kafka_error_t) -> c_int;
+    fn rd_kafka_fatal_error(client: *mut sys::rd_kafka_t, text: *mut c_char, text_len: usize) -> c_int;
     fn rd_kafka_err2str(code: c_int) -> *const c_char;
     fn rd_kafka_err2name(code: c_int) -> *const c_char;
 }

@@ -20,7 +20,7 @@ use super::layout::{ask_topics, described_topics};
 use super::ledger::{AckTracker, Reports, untag};
 use super::statistics::Statistics;
 
-/// Starts the thread of a client. It ends when the ledger is closing. `topics` are those of the ledger, in its order.
+/// Starts the thread of a client. It ends when the outbox has let go of the client. `topics` are those of the ledger, in its order.
 pub(super) fn start(client: Arc<Client>, ledger: Arc<AckTracker>, topics: Vec<String>) -> Result<(), Error> {
     let number = ledger.add_client();
     let counted = Arc::clone(&ledger);
@@ -40,6 +40,7 @@ pub(super) fn start(client: Arc<Client>, ledger: Arc<AckTracker>, topics: Vec<St
                 state.clients -= 1;
                 // Those of other clients end as well: nobody will use them.
                 state.closing = true;
+                state.released = true;
             });
             Error::Thread { reason: format!("could not be started: {error}") }
         },
@@ -97,18 +98,18 @@ impl Delivery {
                 }
                 ask_at = now + ASK_EVERY;
             }
-            let (closing, due) = {
+            let (released, due) = {
                 let state = self.ledger.lock();
-                (state.closing, state.due())
+                (state.released, state.due())
             };
-            if closing {
+            if released {
                 let by = *close_by.get_or_insert(now + CLOSE_WITHIN);
                 if due == 0 || now >= by {
                     break;
                 }
             }
         }
-        // The outbox has let go of its handles before it set `closing`: this takes the client down.
+        // The outbox has let go of its handles before it set `released`: this takes the client down.
         drop(self);
         drop(ended);
     }

@@ -95,7 +95,7 @@ pub fn producer_settings(config: &EndpointConfig, batch_bytes: usize) -> ClientC
         // an idempotent producer sends one request a partition and round trip: a larger batch is a faster one.
         ("linger.ms", LINGER_MS),
         ("batch.num.messages", "100000"),
-        // New partitions of a grown topic are asked for by the outbox; this finds moved leaders.
+        // New partitions of a grown topic are asked for by the delivery threads; this finds moved leaders.
         ("topic.metadata.refresh.interval.ms", "60000"),
     ];
     let properties = &config.advanced.client.client_properties;

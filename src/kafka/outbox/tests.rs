@@ -1,6 +1,11 @@
 use std::time::Instant;
 
+use rdkafka::ClientConfig;
+
 use super::*;
+use crate::config::EndpointConfig;
+use crate::kafka::chunks::Chunks;
+use crate::kafka::ledger::TopicName;
 use crate::kafka::mock::{Cluster, Fault, Request};
 use crate::kafka::watch::{Line, Pace};
 use crate::kafka::{Consumer, Start};
@@ -98,6 +103,21 @@ fn messages_do_not_linger_while_others_wait_for_room() {
     }
     outbox.commit().unwrap();
     assert!(start.elapsed() < Duration::from_secs(20), "took {:?}", start.elapsed());
+}
+
+#[test]
+fn a_record_of_progress_is_no_document_in_the_log() {
+    let name = |topic: &str| TopicName { topic: topic.into(), owner: "c".into(), max_message_bytes: None };
+    let chunks = Chunks::new(1 << 10, 1 << 20);
+    let names = vec![name("t"), name("progress")];
+    let ledger = AckTracker::new(names, String::new(), Duration::from_secs(1), chunks, Box::new(|_| {}))
+        .transactional("id".to_owned(), Duration::from_secs(60));
+    ledger.produce([(0, 3)], 300, 30, 100);
+    ledger.produce([(1, 1)], 5_000, 10, 5_000);
+    ledger.committing();
+    ledger.committed();
+    let lines = ledger.lock().watch.lines().to_vec();
+    assert_eq!(lines.last().map(Line::told_bytes), Some((3, 300)), "{lines:?}");
 }
 
 #[test]
