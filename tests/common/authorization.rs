@@ -2,8 +2,8 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -16,7 +16,8 @@ use serde_json::{Value, json};
 pub struct Authorization {
     pub endpoint: String,
     granted: Arc<AtomicUsize>,
-    down: Arc<AtomicBool>,
+    /// Locked while a request is answered.
+    down: Arc<Mutex<bool>>,
 }
 
 pub const SECRET: &str = "client-secret";
@@ -32,23 +33,23 @@ impl Authorization {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         let endpoint = format!("http://{}/token", listener.local_addr().expect("it is bound"));
         let granted = Arc::new(AtomicUsize::new(0));
-        let down = Arc::new(AtomicBool::new(false));
+        let down = Arc::new(Mutex::new(false));
         let (counted, is_down) = (Arc::clone(&granted), Arc::clone(&down));
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                if is_down.load(Ordering::Relaxed) {
-                    continue;
+                let is_down = is_down.lock().expect("nobody panics with it");
+                if !*is_down {
+                    // Whoever goes away in mid-request is not our concern.
+                    let _ = answer(stream, user, good_for, late, &counted);
                 }
-                // Whoever goes away in mid-request is not our concern.
-                let _ = answer(stream, user, good_for, late, &counted);
             }
         });
         Self { endpoint, granted, down }
     }
 
-    /// From here on connections are closed without an answer, or answered again.
+    /// From here on connections are closed without an answer, or answered again. No answer is under way when it returns.
     pub fn set_down(&self, down: bool) {
-        self.down.store(down, Ordering::Relaxed);
+        *self.down.lock().expect("nobody panics with it") = down;
     }
 
     /// How many tokens were granted so far.

@@ -138,11 +138,13 @@ impl Endpoint {
     pub fn ask(&self, request: impl Into<Request>) -> Answer {
         let mut child = self.command("trace").spawn().expect("the binary was built");
         let mut requests = RequestWriter::new(Vec::new(), Codec::Proto);
-        requests.send(&request.into()).expect("writing to memory");
+        let request = request.into();
+        let limit = if request.validate.is_some() { VALIDATED_WITHIN } else { ANSWERED_WITHIN };
+        requests.send(&request).expect("writing to memory");
         let mut stdin = child.stdin.take().expect("stdin is a pipe");
         stdin.write_all(&requests.into_inner().expect("writing to memory")).expect("it reads its stdin");
         drop(stdin);
-        let output = within(ANSWER_WITHIN, child.id(), || child.wait_with_output().expect("its output"));
+        let output = within(limit, child.id(), || child.wait_with_output().expect("its output"));
         self.assert_secret(&output.stdout, "stdout");
         self.assert_secret(&output.stderr, "stderr");
         Answer(output)
@@ -294,6 +296,8 @@ pub fn within<T: Send + 'static>(
 }
 
 /// Validate is answered within 10 s; the rest is for a machine that is busy.
-const ANSWER_WITHIN: Duration = Duration::from_secs(15);
+const VALIDATED_WITHIN: Duration = Duration::from_secs(30);
+/// Apply may take a minute, half of it for topics and half for their schemas, and Open as long as it makes progress.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(120);
 /// A session fails at once after what made it fail; no stall time-out is below this.
 const FAILURE_WITHIN: Duration = Duration::from_secs(60);

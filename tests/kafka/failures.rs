@@ -178,4 +178,4 @@ pub fn commit(session: &mut Connector, documents: &[StoreDoc]) {
 const RESTART_KEYS: usize = 5_000;
 
 /// Sessions ask every 30 s whether topics have grown.
-const NOTICED_WITHIN: Duration = Duration::from_secs(60);
+const NOTICED_WITHIN: Duration = Duration::from_secs(120);

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::broker::unique;
+use crate::broker::{Admin, unique};
 use crate::common::brokers::read;
 use crate::common::services;
 use crate::endpoint::Endpoint;
@@ -16,6 +16,7 @@ const DOCUMENTS: u64 = 30_000;
 #[test]
 fn a_load_says_what_landed_and_what_went_over_the_wire() {
     let (Some(kafka), Some(registry)) = (services::kafka(), services::registry()) else { return };
+    let admin = Admin::at(&kafka.plaintext);
     let plaintext = Endpoint::json(&kafka.plaintext);
     let certificates = json!({"ca_certificate": fs::read_to_string(&kafka.ca).unwrap()});
     let ways = [
@@ -29,6 +30,10 @@ fn a_load_says_what_landed_and_what_went_over_the_wire() {
     ];
     for endpoint in ways {
         let topic = unique("load");
+        // A broker that has just heard of a topic may refuse whole batches, which are sent again.
+        admin.create(&topic, 3);
+        // Full batches, and at each commit the rest: on a slow machine there would be many small ones, each with its framing.
+        let endpoint = endpoint.set("advanced", json!({"client_properties": {"linger.ms": 60_000}}));
         let figures = load(&endpoint.config, &topic);
         let records = read(&plaintext.config, &[&topic], usize::try_from(DOCUMENTS).unwrap());
         let bytes = records[&topic]
@@ -48,7 +53,7 @@ fn a_load_says_what_landed_and_what_went_over_the_wire() {
     }
 }
 
-/// The figures of a load, which makes the topic.
+/// The figures of a load.
 fn load(config: &Value, topic: &str) -> Value {
     let folder = tempfile::tempdir().unwrap();
     let source = folder.path().join("flow.json");

@@ -244,7 +244,7 @@ fn with_login(servers: &Servers) -> BuiltTask {
     config.as_object_mut().unwrap().remove("credentials");
     config["bootstrap_servers"] = json!(servers.cluster.bootstrap_servers());
     config["message_format"] = json!("Avro");
-    config["advanced"] = json!({ "stall_timeout": "500ms" });
+    config["advanced"] = json!({ "stall_timeout": "3s" });
     build(TASK, &config)
 }
 

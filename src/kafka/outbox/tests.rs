@@ -93,7 +93,7 @@ fn what_librdkafka_itself_refuses_is_an_error_with_the_key() {
 #[test]
 fn messages_do_not_linger_while_others_wait_for_room() {
     let (_cluster, _, mut outbox) = open(4, |settings| {
-        settings.set("linger.ms", "60000");
+        settings.set("linger.ms", "300000");
     });
     outbox.limits.in_flight_messages = 100;
     outbox.limits.batch_messages = 10;
@@ -102,7 +102,7 @@ fn messages_do_not_linger_while_others_wait_for_room() {
         send(&mut outbox, &number.to_string(), b"v").unwrap();
     }
     outbox.commit().unwrap();
-    assert!(start.elapsed() < Duration::from_secs(20), "took {:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(60), "took {:?}", start.elapsed());
 }
 
 #[test]
@@ -162,7 +162,7 @@ fn the_log_tells_of_commits_and_of_brokers_that_are_silent_while_the_session_is_
             if let Some(line) = ledger.lock().watch.lines().iter().rev().find(|line| found(line)) {
                 return line.clone();
             }
-            assert!(start.elapsed() < Duration::from_secs(20), "no such line");
+            assert!(start.elapsed() < Duration::from_secs(60), "no such line");
             thread::sleep(Duration::from_millis(5));
         }
     };
@@ -186,7 +186,7 @@ fn the_log_tells_of_commits_and_of_brokers_that_are_silent_while_the_session_is_
     // What the client tells is of its latest 20 ms: some commits have a round trip in it.
     let (start, mut stored) = (Instant::now(), 10);
     while !ledger.lock().watch.lines().iter().any(Line::has_round_trip) {
-        assert!(start.elapsed() < Duration::from_secs(20), "no line has statistics of the client");
+        assert!(start.elapsed() < Duration::from_secs(60), "no line has statistics of the client");
         commit(&mut outbox, 1);
         stored += 1;
     }

@@ -144,24 +144,43 @@ fn a_client_goes_while_a_token_is_due() {
     assert!(renewing.join().unwrap());
 }
 
-/// Answers each request for a token by the next of `answers`, and the rest by the last of them; tells of each.
-fn authorization(answers: &'static [(u16, &'static str)]) -> (String, mpsc::Receiver<u16>) {
+/// A server that is asked for tokens, and answers when it is told to.
+struct Authorization {
+    endpoint: String,
+    asked: mpsc::Receiver<()>,
+    answers: mpsc::Sender<(u16, &'static str)>,
+}
+
+impl Authorization {
+    /// Waits until it is asked.
+    fn asked(&self, within: Duration) {
+        self.asked.recv_timeout(within).expect("a token is asked for");
+    }
+
+    /// Answers what it is asked, or what it will be asked next.
+    fn answer(&self, answer: (u16, &'static str)) {
+        self.answers.send(answer).unwrap();
+    }
+}
+
+fn authorization() -> Authorization {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let endpoint = format!("http://{}/token", listener.local_addr().unwrap());
     let (told, asked) = mpsc::channel();
+    let (answers, due) = mpsc::channel();
     thread::spawn(move || {
-        for (number, mut stream) in listener.incoming().flatten().enumerate() {
-            let (status, body) = answers[number.min(answers.len() - 1)];
+        for mut stream in listener.incoming().flatten() {
             read_request(&mut stream);
+            let _receiver_may_have_enough = told.send(());
+            let Ok((status, body)): Result<(u16, &str), _> = due.recv() else { return };
             let length = body.len();
             let _client_may_be_gone = write!(
                 stream,
                 "HTTP/1.1 {status} X\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
             );
-            let _receiver_may_have_enough = told.send(status);
         }
     });
-    (endpoint, asked)
+    Authorization { endpoint, asked, answers }
 }
 
 /// All of it: a connection that is closed while some is unread is reset, and the client asks again.
@@ -180,11 +199,11 @@ fn read_request(stream: &mut TcpStream) {
 /// librdkafka alone would ask again ten seconds after each failure: a short token would have ended by then.
 #[test]
 fn a_token_that_did_not_come_is_asked_for_again_soon_and_until_it_comes() {
-    const TOKEN: &str = r#"{"access_token":"a.b.c","expires_in":2}"#;
+    let token = (200, r#"{"access_token":"a.b.c","expires_in":4}"#);
     // A refusal is final for one attempt.
     let refused = (400, r#"{"error":"temporarily_unavailable"}"#);
-    let answers = Box::leak(Box::new([(200, TOKEN), refused, refused, (200, TOKEN)]));
-    let (endpoint, asked) = authorization(answers);
+    let server = authorization();
+    let endpoint = &server.endpoint;
     let mut config = config();
     // Nobody listens there.
     config.bootstrap_servers = "127.0.0.1:1".to_owned();
@@ -195,13 +214,16 @@ fn a_token_that_did_not_come_is_asked_for_again_soon_and_until_it_comes() {
         scope: None,
         extensions: std::collections::BTreeMap::new(),
     });
+    // The client is there when it has its first token.
+    server.answer(token);
     let client =
         Detached::new(Kind::Consumer, &client_settings(&config), config.credentials.as_ref()).unwrap();
-    let soon = Duration::from_secs(9);
-    assert_eq!(asked.recv_timeout(soon), Ok(200));
+    server.asked(IN_TIME);
+    // Nothing changes while an answer is due.
+    server.asked(IN_TIME);
     assert_eq!(client.login_trouble(), None);
-    assert_eq!(asked.recv_timeout(soon), Ok(400));
-    assert_eq!(asked.recv_timeout(soon), Ok(400));
+    server.answer(refused);
+    server.asked(SOON);
     let trouble = client.login_trouble().expect("the first failure was told before the next attempt");
     assert_eq!(
         trouble,
@@ -210,11 +232,19 @@ fn a_token_that_did_not_come_is_asked_for_again_soon_and_until_it_comes() {
              credentials.token_endpoint, and that this client may use the grant client_credentials"
         )
     );
-    assert_eq!(asked.recv_timeout(soon), Ok(200));
+    server.answer(refused);
+    // At once: it would not be taken any more when it has ended.
+    server.answer(token);
+    server.asked(SOON);
     // The next one is asked for when this one is in use.
-    assert_eq!(asked.recv_timeout(soon), Ok(200));
+    server.asked(IN_TIME);
     assert_eq!(client.login_trouble(), None);
 }
+
+/// Before librdkafka would ask by itself. It should be 1 and 2 s.
+const SOON: Duration = Duration::from_secs(9);
+/// However slow the machine is.
+const IN_TIME: Duration = Duration::from_secs(60);
 
 #[test]
 fn pauses_grow_up_to_a_bound() {
