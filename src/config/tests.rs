@@ -468,10 +468,10 @@ fn records_have_the_names_that_strategy_and_options_give() {
         ));
         assert_eq!(config.subject_strategy().as_str(), strategy);
         let resource = format!(r#"{{"topic":"shop.orders","record_name":"{resource}"}}"#);
-        config.record_name(&Resource::parse(resource.as_bytes()).unwrap())
+        config.record_name(&Resource::parse(resource.as_bytes()).unwrap()).unwrap_or_default()
     };
     for strategy in ["topic_hash", "topic_name"] {
-        assert_eq!(name(strategy, "", ""), "root");
+        assert_eq!(name(strategy, "", ""), "");
         assert_eq!(name(strategy, "com.acme", ""), "com.acme.root");
     }
     for strategy in ["record_name", "topic_record_name"] {
@@ -484,10 +484,7 @@ fn records_have_the_names_that_strategy_and_options_give() {
     }
     let plain = accepted("{}");
     let resource = Resource::parse(br#"{"topic":"orders"}"#).unwrap();
-    assert_eq!(
-        (plain.subject_strategy(), plain.record_name(&resource).as_str()),
-        (SubjectStrategy::TopicHash, "root")
-    );
+    assert_eq!((plain.subject_strategy(), plain.record_name(&resource)), (SubjectStrategy::TopicHash, None));
 
     assert_eq!(
         refusal(r#"{"schema_registry":{"endpoint":"http://r","record_namespace":"com.1"}}"#),
