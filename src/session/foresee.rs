@@ -1,71 +1,140 @@
-//! What a binding will register, as far as Validate can know: the runtime selects fields only afterwards.
+//! What bindings will have in the registry, as far as it is known before they are opened; and whether it is to be had there.
 //!
-//! The key is certain. Of the values those are taken that the last specification had, or, where there was none, those that
-//! are recommended. Apply and Open know the selection, and look again.
+//! In Validate the key is certain: the runtime tells its fields. Of the values it does not, but those that the last specification had
+//! will most likely be selected again. Apply knows the selection, and Open does what both have looked at.
 
-use std::cmp::Reverse;
+use std::collections::HashSet;
+use std::time::Duration;
 
-use crate::config::{EndpointConfig, Resource};
+use crate::config::{EndpointConfig, Resource, SchemaRegistry, SubjectStrategy};
 use crate::protocol::messages::{flow, request};
-use crate::registry::Schema;
-use crate::session::binding;
-use crate::session::subjects::Naming;
+use crate::registry::{Client, Schema};
+use crate::session::binding::{self, Draft};
+use crate::session::keys;
+use crate::session::lookup::look_up;
+use crate::session::registration::{self, Registered};
+use crate::session::schemas::{Schemas, unfit};
+use crate::session::subjects::{Claim, check_claims};
 
-/// What a binding will most likely register.
-pub(super) struct Foreseen {
+/// What a binding will have in the registry.
+pub(crate) struct Foreseen {
+    /// Which binding of the request.
+    index: usize,
     /// Collection and topic, for errors.
-    pub(super) name: String,
-    /// Subjects and schemas: of the key, then of the value, each if it has one.
-    pub(super) subjects: Vec<(String, Schema)>,
-    /// Whether the first of them is the key's.
-    pub(super) key_has_schema: bool,
-    /// Whether the values are those that were selected before.
-    pub(super) is_known: bool,
+    name: String,
+    /// Those that are known.
+    schemas: Schemas,
+    /// Whether the value's is the one that will be, not the one of the fields that were selected before.
+    is_exact: bool,
 }
 
 impl Foreseen {
-    /// What is certain enough to be refused: the key, and values that were selected before.
-    pub(super) fn certain(&self) -> &[(String, Schema)] {
-        let count = if self.is_known { self.subjects.len() } else { usize::from(self.key_has_schema) };
-        self.subjects.get(..count).unwrap_or_default()
-    }
-
-    /// `is_likely` tells of a field that is no key whether it will be selected.
+    /// In Validate. `before` has the fields that were selected of the binding in the last specification.
     pub(super) fn new(
+        index: usize,
         config: &EndpointConfig,
         resource: &Resource,
         binding: &request::ValidateBinding,
         collection: &flow::CollectionSpec,
-        is_likely: impl Fn(&flow::Projection) -> bool,
+        before: &HashSet<&str>,
     ) -> anyhow::Result<Self> {
-        let topic = config.topic(resource)?.name;
-        let naming = Naming::new(config, resource, topic.as_str());
-        let selection = selection(binding, collection, is_likely);
-        let formats = config.formats(resource)?;
-        let schemas = binding::Schemas::of(formats, &naming, collection, &selection)?;
-        let subjects = schemas.subjects(formats, &naming);
-        let name = binding::describe(&collection.name, topic.as_str());
-        Ok(Self { name, subjects, key_has_schema: formats.key_has_schema(), is_known: false })
+        // Where each schema has a subject of its own, nothing is asked of one that is not certain.
+        let key_alone = before.is_empty() || config.subject_strategy() == SubjectStrategy::TopicHash;
+        let schemas = if key_alone {
+            let selection = selection(binding, collection, &HashSet::new());
+            Schemas::of(config, resource, collection, &selection)?.of_key()
+        } else {
+            Schemas::of(config, resource, collection, &selection(binding, collection, before))?
+        };
+        let name = binding::describe(&collection.name, config.topic(resource)?.name.as_str());
+        Ok(Self { index, name, schemas, is_exact: key_alone })
+    }
+
+    /// In Apply.
+    pub(super) fn of(index: usize, draft: &Draft) -> Self {
+        Self { index, name: draft.describe(), schemas: draft.schemas().clone(), is_exact: true }
+    }
+
+    fn claim(&self) -> Claim<'_> {
+        Claim { binding: self.index, name: &self.name, subjects: self.schemas.subjects() }
+    }
+
+    /// What it is sure to have.
+    fn exact(&self) -> Schemas {
+        let schemas = self.schemas.clone();
+        if self.is_exact { schemas } else { schemas.of_key() }
     }
 }
 
+/// Refuses bindings of which two would register different schemas under one subject.
+pub(super) fn claims(config: &EndpointConfig, foreseen: &[Foreseen]) -> anyhow::Result<()> {
+    match &config.schema_registry {
+        Some(registry) if registry.adds_versions() => {
+            check_claims(registry.subject_strategy, foreseen.iter().map(Foreseen::claim))
+        }
+        // Under the subjects of others messages of many kinds may go.
+        _ => Ok(()),
+    }
+}
+
+/// Finds out whether the registry takes what will be registered, and has what will only be looked up; changes nothing
+/// there. No answer may take longer than `patience`. Gives what each exactly known schema is registered as, as far as it is.
+pub(super) async fn ask(
+    registry: &SchemaRegistry,
+    client: &Client,
+    foreseen: &[Foreseen],
+    patience: Duration,
+) -> anyhow::Result<Vec<Option<Registered>>> {
+    if registry.adds_versions() {
+        let subjects: Vec<(String, Schema)> = match registry.subject_strategy {
+            // A subject has no other schema that one could be incompatible with.
+            SubjectStrategy::TopicHash => Vec::new(),
+            _ => foreseen.iter().flat_map(|binding| binding.schemas.subjects()).cloned().collect(),
+        };
+        registration::check(client, &subjects, patience).await?;
+        return Ok(foreseen
+            .iter()
+            .flat_map(|binding| binding.exact().subjects().to_vec())
+            .map(|_| None)
+            .collect());
+    }
+    let mut exact: Vec<Schemas> = foreseen.iter().map(Foreseen::exact).collect();
+    let subjects: Vec<_> = exact.iter().flat_map(Schemas::subjects).cloned().collect();
+    let found = look_up(registry, client, &subjects, patience).await?;
+
+    // What is in no subject yet will be registered.
+    let mut places = found.iter();
+    let new: Vec<Vec<_>> = exact
+        .iter()
+        .map(|schemas| {
+            let pairs = schemas.subjects().iter().zip(&mut places);
+            pairs.filter(|(_, found)| found.is_none()).map(|(pair, _)| pair.clone()).collect()
+        })
+        .collect();
+    let claims = foreseen.iter().zip(&new).map(|(binding, subjects)| Claim { subjects, ..binding.claim() });
+    check_claims(registry.subject_strategy, claims)?;
+
+    let mut places = found.iter();
+    let mut differences = Vec::new();
+    for schemas in &mut exact {
+        let of_binding = places.by_ref().take(schemas.subjects().len());
+        let latest: Vec<_> = of_binding.map(|found| found.as_ref()?.latest.as_ref()).collect();
+        differences.extend(schemas.adopt(latest));
+    }
+    if differences.is_empty() { Ok(found) } else { Err(unfit(&differences)) }
+}
+
+/// The fields that will be selected, if the values are those that were before.
 fn selection(
     binding: &request::ValidateBinding,
     collection: &flow::CollectionSpec,
-    is_likely: impl Fn(&flow::Projection) -> bool,
+    before: &HashSet<&str>,
 ) -> flow::FieldSelection {
-    let is_required = |field: &str| binding.field_config_json_map.contains_key(field);
-    let keys = if binding.group_by.is_empty() {
-        let of_location = |pointer: &String| {
-            let fields = collection.projections.iter().filter(|projection| projection.ptr == *pointer);
-            fields.max_by_key(|p| (is_required(&p.field), p.explicit, Reverse(&p.field)))
-        };
-        collection.key.iter().filter_map(of_location).map(|projection| projection.field.clone()).collect()
-    } else {
-        binding.group_by.clone()
-    };
+    let keys = keys::foreseen(binding, collection);
+    let is_likely =
+        |field: &String| binding.field_config_json_map.contains_key(field) || before.contains(field.as_str());
     let others = collection.projections.iter().filter(|projection| !keys.contains(&projection.field));
-    let selected = others.filter(|projection| is_required(&projection.field) || is_likely(projection));
+    let selected = others.filter(|projection| is_likely(&projection.field));
     let (documents, values): (Vec<_>, Vec<_>) = selected.partition(|projection| projection.ptr.is_empty());
     let names = |projections: Vec<&flow::Projection>| -> Vec<String> {
         projections.into_iter().map(|projection| projection.field.clone()).collect()
@@ -85,38 +154,35 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_are_certain_and_values_those_that_are_likely() {
-        let projection = |field: &str, ptr: &str, explicit: bool| flow::Projection {
+    fn values_are_those_that_were_before_and_those_that_are_required() {
+        let projection = |field: &str, ptr: &str| flow::Projection {
             field: field.into(),
             ptr: ptr.into(),
-            explicit,
             ..Default::default()
         };
         let collection = flow::CollectionSpec {
             key: vec!["/b".into(), "/a".into()],
             projections: vec![
-                projection("a", "/a", false),
-                projection("mine", "/a", true),
-                projection("b", "/b", false),
-                projection("c", "/c", false),
-                projection("d", "/d", false),
-                projection("flow_document", "", false),
-                projection("root", "", true),
+                projection("a", "/a"),
+                projection("b", "/b"),
+                projection("c", "/c"),
+                projection("d", "/d"),
+                projection("flow_document", ""),
+                projection("root", ""),
             ],
             ..Default::default()
         };
-        let foreseen = |group_by: &[&str], required: &[&str], likely: &[&str]| {
+        let foreseen = |group_by: &[&str], required: &[&str], before: &[&str]| {
             let binding = request::ValidateBinding {
                 group_by: group_by.iter().map(|&field| field.to_owned()).collect(),
                 field_config_json_map: required.iter().map(|&field| (field.to_owned(), vec![])).collect(),
                 ..Default::default()
             };
             let flow::FieldSelection { keys, values, document, .. } =
-                selection(&binding, &collection, |projection| likely.contains(&projection.field.as_str()));
+                selection(&binding, &collection, &before.iter().copied().collect());
             format!("{} | {} | {document}", keys.join(" "), values.join(" "))
         };
-        assert_eq!(foreseen(&[], &[], &["d", "a"]), "b mine | a d | ");
-        assert_eq!(foreseen(&[], &["a"], &[]), "b a |  | ");
+        assert_eq!(foreseen(&[], &[], &["d", "a"]), "b a | d | ");
         assert_eq!(foreseen(&["c"], &["d"], &["b", "root", "flow_document"]), "c | b d root | flow_document");
     }
 }
