@@ -397,11 +397,15 @@ fn the_latest_version_is_written_by() {
     // A key is told by Validate already, and by Apply together with the value.
     servers.block_on(client.set_compatibility("things-key", "NONE")).unwrap();
     register("things-key", &key.replace("long", "string"));
+    let binding = "binding 0 (collection acme/things, topic \"things\"): ";
     let of_key = "writing by version 2 of subject \"things-key\" (schema_registry.use_latest_version): ";
     let message = validate_fails(&config);
-    assert!(message.starts_with(of_key) && message.contains("/_flow_key/p1"), "{message}");
+    assert!(
+        message.starts_with(&format!("{binding}{of_key}")) && message.contains("/_flow_key/p1"),
+        "{message}"
+    );
     let message = apply_fails(&built.spec);
-    assert!(message.starts_with(of_key) && message.contains(&format!("; and {of_value}")), "{message}");
+    assert!(message.contains(of_key) && message.contains(&format!("; and {binding}{of_value}")), "{message}");
 }
 
 /// The keys that a binding will have are looked at, in Validate as in Apply.

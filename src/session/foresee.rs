@@ -116,10 +116,11 @@ pub(super) async fn ask(
 
     let mut places = found.iter();
     let mut differences = Vec::new();
-    for schemas in &mut exact {
+    for (Foreseen { index, name, .. }, schemas) in foreseen.iter().zip(&mut exact) {
         let of_binding = places.by_ref().take(schemas.subjects().len());
         let latest: Vec<_> = of_binding.map(|found| found.as_ref()?.latest.as_ref()).collect();
-        differences.extend(schemas.adopt(latest));
+        let unfit = schemas.adopt(latest).into_iter();
+        differences.extend(unfit.map(|difference| format!("binding {index} ({name}): {difference}")));
     }
     if differences.is_empty() { Ok(found) } else { Err(unfit(&differences)) }
 }
@@ -152,6 +153,7 @@ fn selection(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::registry::memory::{Options, Registry};
 
     #[test]
     fn values_are_those_that_were_before_and_those_that_are_required() {
@@ -184,5 +186,123 @@ mod tests {
         };
         assert_eq!(foreseen(&[], &[], &["d", "a"]), "b a | d | ");
         assert_eq!(foreseen(&["c"], &["d"], &["b", "root", "flow_document"]), "c | b d root | flow_document");
+    }
+
+    /// The collection `acme/c` of `/id` and `/v`, by the specification of a task whose subjects are those of records.
+    fn draft(resource: &str, of_value: &str, options: &str) -> Draft {
+        let config = format!(
+            r#"{{"bootstrap_servers":"b","message_format":"Avro","schema_registry":{{"endpoint":"http://r","subject_strategy":"record_name"{options}}}}}"#
+        );
+        let config = EndpointConfig::parse(config.as_bytes()).unwrap();
+        let field = |field: &str| flow::Projection {
+            field: field.into(),
+            ptr: format!("/{field}"),
+            ..Default::default()
+        };
+        let schema = format!(
+            r#"{{"type":"object","required":["id"],"properties":{{"id":{{"type":"integer"}},"v":{{"type":"{of_value}"}}}}}}"#
+        );
+        let binding = flow::Binding {
+            resource_config_json: format!(r#"{{"topic":"t"{resource}}}"#).into(),
+            collection: Some(flow::CollectionSpec {
+                name: "acme/c".into(),
+                key: vec!["/id".into()],
+                projections: vec![field("id"), field("v")],
+                write_schema_json: schema.into(),
+                ..Default::default()
+            }),
+            field_selection: Some(flow::FieldSelection {
+                keys: vec!["id".into()],
+                values: vec!["v".into()],
+                ..Default::default()
+            }),
+            ..Default::default()
+        };
+        Draft::new(&config, &binding).unwrap()
+    }
+
+    fn run<T>(test: impl Future<Output = T>) -> T {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(test)
+    }
+
+    /// Two bindings of the record `R` with values of different types, and `key_format` of the first.
+    async fn asked(config: &SchemaRegistry, key_format: &str) -> Result<Vec<Option<Registered>>, String> {
+        let options = r#","use_latest_version":true"#;
+        let first = draft(&format!(r#","record_name":"R","key_format":"{key_format}""#), "string", options);
+        let second = draft(r#","record_name":"R""#, "integer", options);
+        let foreseen = [Foreseen::of(0, &first), Foreseen::of(1, &second)];
+        let client = Client::new(config).unwrap();
+        ask(config, &client, &foreseen, Duration::from_secs(10)).await.map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn where_others_register_only_what_is_new_is_claimed() {
+        run(async {
+            let registry = Registry::start(Options::default()).await.unwrap();
+            let config = SchemaRegistry {
+                subject_strategy: SubjectStrategy::RecordName,
+                use_latest_version: true,
+                ..registry.config()
+            };
+            assert_eq!(
+                asked(&config, "avro").await.unwrap_err(),
+                "naming the subjects of schemas: binding 0 (collection acme/c, topic \"t\") and binding 1 (collection \
+                 acme/c, topic \"t\") would both have subject \"R\", with schemas that differ; set another record_name in \
+                 the resource of one of them"
+            );
+            // Whether a version fits is told of each binding by itself.
+            let client = Client::new(&config).unwrap();
+            let text = r#"{"type":"record","name":"R","fields":[{"name":"id","type":"long"},{"name":"v","type":["string","null"]}]}"#;
+            client.register(&[("R".to_owned(), Schema::avro(text))]).await.unwrap();
+            for key_format in ["avro", "json"] {
+                let error = asked(&config, key_format).await.unwrap_err();
+                let begin =
+                    "binding 1 (collection acme/c, topic \"t\"): writing by version 1 of subject \"R\" (";
+                assert!(error.starts_with(begin), "{error}");
+                assert!(
+                    error.contains("at /v: ") && error.contains("string") && error.contains("long"),
+                    "{error}"
+                );
+                assert_eq!(error.matches("writing by version").count(), 1, "{error}");
+            }
+        });
+    }
+
+    #[test]
+    fn a_version_is_taken_for_the_part_that_it_is_of() {
+        run(async {
+            let registry = Registry::start(Options::default()).await.unwrap();
+            let config = SchemaRegistry {
+                subject_strategy: SubjectStrategy::RecordName,
+                use_latest_version: true,
+                ..registry.config()
+            };
+            let client = Client::new(&config).unwrap();
+            for subject in ["R.Key", "R"] {
+                client.register(&[(subject.to_owned(), Schema::avro(r#""long""#))]).await.unwrap();
+            }
+            let told = |key_format: &str, value_format: &str| {
+                let resource = format!(
+                    r#","record_name":"R","key_format":"{key_format}","value_format":"{value_format}""#
+                );
+                let foreseen = [Foreseen::of(0, &draft(&resource, "string", ""))];
+                let (config, client) = (&config, &client);
+                async move {
+                    let error = ask(config, client, &foreseen, Duration::from_secs(10))
+                        .await
+                        .unwrap_err()
+                        .to_string();
+                    error
+                        .contains("subject \"R.Key\"")
+                        .then_some("key")
+                        .into_iter()
+                        .chain(error.contains("subject \"R\"").then_some("value"))
+                        .collect::<Vec<_>>()
+                }
+            };
+            assert_eq!(told("avro", "avro").await, ["key", "value"]);
+            assert_eq!(told("avro", "json").await, ["key"]);
+            assert_eq!(told("string", "avro").await, ["value"]);
+        });
     }
 }
