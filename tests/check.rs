@@ -286,13 +286,13 @@ fn what_the_registry_does_not_have_or_take_is_told_as_in_validate() {
     let looking = [by_topic.clone(), ("auto_register", json!(false))];
     let [state, result, remedy] = schemas(&looking, &resource);
     assert!(result.starts_with(
-        "looking up the schema: the registry does not have that of subject \"things-key\", of type AVRO: {"
+        "looking up 2 schemas: the registry does not have that of subject \"things-key\", of type AVRO: {"
     ));
     assert_eq!(
         (&state[..], &remedy[..]),
         (
             "failed",
-            "as schema_registry.auto_register is false, register it there, or set auto_register to true"
+            "as schema_registry.auto_register is false, register them there, or set auto_register to true"
         )
     );
     let [state, result, _] = schemas(&looking, &json!({"topic": "things", "key_format": "json"}));

@@ -11,7 +11,7 @@ use crate::protocol::messages::{flow, request};
 use crate::registry::{Client, Schema};
 use crate::session::binding::{self, Draft};
 use crate::session::keys;
-use crate::session::lookup::look_up;
+use crate::session::lookup::{LookedUp, look_up, missing};
 use crate::session::registration::{self, Registered};
 use crate::session::schemas::{Schemas, unfit};
 use crate::session::subjects::{Claim, check_claims};
@@ -26,10 +26,13 @@ pub(crate) struct Foreseen {
     schemas: Schemas,
     /// Whether the value's is the one that will be, not the one of the fields that were selected before.
     is_exact: bool,
+    /// In Validate, where nothing may be registered: that of the value as well, if those fields are selected that are likely to be.
+    likely: Vec<(String, Schema)>,
 }
 
 impl Foreseen {
-    /// In Validate. `before` has the fields that were selected of the binding in the last specification.
+    /// In Validate. `before` has the fields that were selected of the binding in the last specification, `likely` those that will
+    /// probably be.
     pub(super) fn new(
         index: usize,
         config: &EndpointConfig,
@@ -37,22 +40,25 @@ impl Foreseen {
         binding: &request::ValidateBinding,
         collection: &flow::CollectionSpec,
         before: &HashSet<&str>,
+        likely: &HashSet<&str>,
     ) -> anyhow::Result<Self> {
         // Where each schema has a subject of its own, nothing is asked of one that is not certain.
         let key_alone = before.is_empty() || config.subject_strategy() == SubjectStrategy::TopicHash;
-        let schemas = if key_alone {
-            let selection = selection(binding, collection, &HashSet::new());
-            Schemas::of(config, resource, collection, &selection)?.of_key()
-        } else {
-            Schemas::of(config, resource, collection, &selection(binding, collection, before))?
-        };
+        let of = |fields| Schemas::of(config, resource, collection, &selection(binding, collection, fields));
+        let none = HashSet::new();
+        let schemas = if key_alone { of(&none)?.of_key() } else { of(before)? };
+        let may_register = config.schema_registry.as_ref().is_none_or(|registry| registry.auto_register);
+        // What is likely is only told beside what is certain, so that it is no error if it cannot be.
+        let likely = if may_register { None } else { of(likely).ok() };
+        let likely = likely.map_or_else(Vec::new, |schemas| schemas.subjects().to_vec());
         let name = binding::describe(&collection.name, config.topic(resource)?.name.as_str());
-        Ok(Self { index, name, schemas, is_exact: key_alone })
+        Ok(Self { index, name, schemas, is_exact: key_alone, likely })
     }
 
     /// In Apply.
     pub(super) fn of(index: usize, draft: &Draft) -> Self {
-        Self { index, name: draft.describe(), schemas: draft.schemas().clone(), is_exact: true }
+        let schemas = draft.schemas().clone();
+        Self { index, name: draft.describe(), schemas, is_exact: true, likely: Vec::new() }
     }
 
     fn claim(&self) -> Claim<'_> {
@@ -100,7 +106,14 @@ pub(super) async fn ask(
     }
     let mut exact: Vec<Schemas> = foreseen.iter().map(Foreseen::exact).collect();
     let subjects: Vec<_> = exact.iter().flat_map(Schemas::subjects).cloned().collect();
-    let found = look_up(registry, client, &subjects, patience).await?;
+    let LookedUp { found, lacking } = look_up(registry, client, &subjects, patience).await?;
+    if !lacking.is_empty() {
+        // Whoever registers these had better register all that will be asked for.
+        let likely: Vec<_> = foreseen.iter().flat_map(|binding| &binding.likely).cloned().collect();
+        let likely = look_up(registry, client, &likely, patience).await?.lacking;
+        let likely: Vec<_> = likely.into_iter().filter(|pair| !subjects.contains(pair)).collect();
+        return Err(missing(&lacking, &likely));
+    }
 
     // What is in no subject yet will be registered.
     let mut places = found.iter();

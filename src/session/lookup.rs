@@ -5,25 +5,33 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::time::Duration;
 
-use anyhow::{anyhow, bail};
+use anyhow::anyhow;
 
 use crate::config::SchemaRegistry;
 use crate::registry::{Client, Schema, each};
 use crate::session::patience::{Answered, patiently};
 use crate::session::registration::Registered;
 
-/// What schemas are registered as, in the order given; none for one that is to be registered yet. Changes nothing. No answer may take
-/// longer than `patience`.
+/// What came of a look-up.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct LookedUp {
+    /// What schemas are registered as, in the order given; none for one that is not.
+    pub(super) found: Vec<Option<Registered>>,
+    /// Those that are not, and may not be registered either: each once.
+    pub(super) lacking: Vec<(String, Schema)>,
+}
+
+/// Finds out what schemas are registered as; changes nothing. No answer may take longer than `patience`.
 ///
 /// # Errors
 ///
-/// Nothing may be registered, and some are missing; the error tells all of them. Or the registry did not answer.
+/// The registry did not answer.
 pub(super) async fn look_up(
     registry: &SchemaRegistry,
     client: &Client,
     subjects: &[(String, Schema)],
     patience: Duration,
-) -> anyhow::Result<Vec<Option<Registered>>> {
+) -> anyhow::Result<LookedUp> {
     let mut found = vec![None; subjects.len()];
     if registry.use_latest_version {
         let (names, places) = distinct(subjects.iter().map(|(subject, _)| subject));
@@ -44,7 +52,7 @@ pub(super) async fn look_up(
             .collect();
     }
     if registry.auto_register {
-        return Ok(found);
+        return Ok(LookedUp { found, lacking: Vec::new() });
     }
     let without = subjects.iter().zip(&found).filter(|(_, found)| found.is_none()).map(|(pair, _)| pair);
     let (pairs, places) = distinct(without);
@@ -59,16 +67,12 @@ pub(super) async fn look_up(
         }
     });
     let ids = patiently(asked, &answered, patience, client, (&doing, "looked up")).await?;
-    let lacking: Vec<_> =
-        pairs.iter().zip(&ids).filter(|(_, id)| id.is_none()).map(|(pair, _)| pair).collect();
-    if !lacking.is_empty() {
-        bail!(missing(&lacking));
-    }
+    let lacking = pairs.into_iter().zip(&ids).filter(|(_, id)| id.is_none()).map(|(pair, _)| pair).collect();
     let mut places = places.into_iter();
     for found in found.iter_mut().filter(|found| found.is_none()) {
         *found = places.next().and_then(|place| ids[place]).map(|id| Registered { id, latest: None });
     }
-    Ok(found)
+    Ok(LookedUp { found, lacking })
 }
 
 /// Each item once, and for each of those given its place among them.
@@ -84,28 +88,38 @@ fn distinct<'i, T: Clone + Eq + Hash + 'i>(items: impl IntoIterator<Item = &'i T
     (distinct, places)
 }
 
-/// Tells of schemas that the registry does not have, with what is needed to register them there.
-fn missing(lacking: &[&(String, Schema)]) -> anyhow::Error {
+/// Tells of schemas that the registry does not have, with what is needed to register them there; and of those of which it is only
+/// likely that they will be needed as well.
+pub(super) fn missing(lacking: &[(String, Schema)], likely: &[(String, Schema)]) -> anyhow::Error {
     let mut left = TEXTS;
-    let mut told: Vec<String> = Vec::new();
-    for (subject, schema) in lacking.iter().take(TOLD) {
-        let shown: String = schema.text.chars().take(left).collect();
-        let cut = schema.text.len() - shown.len();
-        left -= shown.chars().count();
-        let cut = if cut > 0 { format!("... ({cut} bytes more)") } else { String::new() };
-        told.push(format!("subject {subject:?}, of type {}: {shown}{cut}", schema.schema_type.as_str()));
+    let mut tell = |schemas: &[(String, Schema)]| {
+        let mut told: Vec<String> = Vec::new();
+        for (subject, schema) in schemas.iter().take(TOLD) {
+            let shown: String = schema.text.chars().take(left).collect();
+            left -= shown.chars().count();
+            let cut = match schema.text.len() - shown.len() {
+                0 => String::new(),
+                cut => format!("... ({cut} bytes more)"),
+            };
+            told.push(format!("subject {subject:?}, of type {}: {shown}{cut}", schema.schema_type.as_str()));
+        }
+        if schemas.len() > TOLD {
+            told.push(format!("{} more", schemas.len() - TOLD));
+        }
+        told.join(", and that of ")
+    };
+    let mut told = tell(lacking);
+    if !likely.is_empty() {
+        told.push_str(", nor, if those fields are selected that are likely to be, that of ");
+        told.push_str(&tell(likely));
     }
-    if lacking.len() > TOLD {
-        told.push(format!("{} more", lacking.len() - TOLD));
-    }
-    let (what, them) = match lacking.len() {
+    let (what, them) = match lacking.len() + likely.len() {
         1 => ("the schema".to_owned(), "it"),
         count => (format!("{count} schemas"), "them"),
     };
     anyhow!(
-        "looking up {what}: the registry does not have that of {}; as schema_registry.auto_register is false, register {them} \
-         there, or set auto_register to true",
-        told.join(", and that of ")
+        "looking up {what}: the registry does not have that of {told}; as schema_registry.auto_register is false, register {them} \
+         there, or set auto_register to true"
     )
 }
 
@@ -148,10 +162,12 @@ mod tests {
             let known = pair("s", record("r"));
             let id = client.register(std::slice::from_ref(&known)).await.unwrap()[0];
             let fails = async |subjects: &[(String, Schema)]| {
-                look_up(&config, &client, subjects, LONG).await.unwrap_err().to_string()
+                let looked_up = look_up(&config, &client, subjects, LONG).await.unwrap();
+                missing(&looked_up.lacking, &[]).to_string()
             };
-            let found = look_up(&config, &client, &[known.clone(), known.clone()], LONG).await.unwrap();
-            assert_eq!(found, vec![Some(Registered { id, latest: None }); 2]);
+            let looked_up = look_up(&config, &client, &[known.clone(), known.clone()], LONG).await.unwrap();
+            let found = vec![Some(Registered { id, latest: None }); 2];
+            assert_eq!(looked_up, LookedUp { found, lacking: vec![] });
             let lacking = pair("t", Schema::json(r#"{"a; b":1}"#));
             let one = "looking up the schema: the registry does not have that of subject \"t\", of type JSON: {\"a; b\":1}; as schema_registry.auto_register is false, register it there, or set auto_register to true";
             assert_eq!(fails(&[known.clone(), lacking.clone()]).await, one);
@@ -174,12 +190,12 @@ mod tests {
     #[test]
     fn a_message_about_many_or_large_schemas_is_no_larger_than_needed() {
         let many: Vec<_> = (0..50).map(|number| pair(&format!("s{number}"), record("é"))).collect();
-        let text = missing(&many.iter().collect::<Vec<_>>()).to_string();
+        let text = missing(&many, &[]).to_string();
         assert!(text.starts_with("looking up 50 schemas: "), "{text}");
         assert_eq!(text.matches("subject \"s").count(), TOLD);
         assert!(text.contains(", and that of 30 more; as "), "{text}");
         let large = [pair("a", Schema::avro("é".repeat(TEXTS - 1))), pair("b", Schema::avro("éxy"))];
-        let text = missing(&[&large[0], &large[1]]).to_string();
+        let text = missing(&large[..1], &large[1..]).to_string();
         assert!(
             text.contains("subject \"b\", of type AVRO: é... (2 bytes more); as "),
             "{}",
@@ -200,9 +216,10 @@ mod tests {
             let found = Some(Registered { id, latest: Some(latest) });
             let subjects = [pair("new", record("r")), ours.clone(), ours];
             // What is not there is left to who registers.
+            let looked_up = look_up(&config, &client, &subjects, LONG).await.unwrap();
             assert_eq!(
-                look_up(&config, &client, &subjects, LONG).await.unwrap(),
-                [None, found.clone(), found.clone()]
+                (looked_up.found, looked_up.lacking),
+                (vec![None, found.clone(), found.clone()], vec![])
             );
             let asked = asked(&registry);
             assert_eq!(
@@ -211,12 +228,9 @@ mod tests {
                 "{asked:?}"
             );
             let config = SchemaRegistry { auto_register: false, ..config };
-            assert_eq!(
-                look_up(&config, &client, &subjects[1..], LONG).await.unwrap(),
-                [found.clone(), found]
-            );
-            let error = look_up(&config, &client, &subjects, LONG).await.unwrap_err().to_string();
-            assert!(error.contains("does not have that of subject \"new\", of type AVRO: "), "{error}");
+            let looked_up = look_up(&config, &client, &subjects, LONG).await.unwrap();
+            let lacking = subjects[..1].to_vec();
+            assert_eq!((looked_up.found, looked_up.lacking), (vec![None, found.clone(), found], lacking));
         });
     }
 

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::config::SchemaRegistry;
 use crate::registry::{self, Client, Schema, Verdict, Version, each};
-use crate::session::lookup::look_up;
+use crate::session::lookup::{LookedUp, look_up, missing};
 use crate::session::patience::{Answered, patiently};
 
 /// What messages of a schema carry, and are written by.
@@ -29,7 +29,10 @@ pub(super) async fn registered(
 ) -> anyhow::Result<Vec<Registered>> {
     let client = Client::new(&registry)?;
     // Nobody waits for a verdict: each request has its own limit.
-    let found = look_up(&registry, &client, &subjects, Duration::MAX).await?;
+    let LookedUp { found, lacking } = look_up(&registry, &client, &subjects, Duration::MAX).await?;
+    if !lacking.is_empty() {
+        return Err(missing(&lacking, &[]));
+    }
     let new = subjects.into_iter().zip(&found).filter(|(_, found)| found.is_none());
     let new = new.map(|(pair, _)| pair).collect();
     let mut ids = register(&registry, &client, new).await?.into_iter();

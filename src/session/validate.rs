@@ -89,8 +89,18 @@ fn validate_binding(
     let collection = binding.collection.as_ref().ok_or_else(|| anyhow!("the request names no collection"))?;
     keys::check(config, &resource, collection, &keys::foreseen(binding, collection))?;
     let selected = last.map_or_else(HashSet::new, |last| selected_before(last, resource.topic.as_str()));
+    let is_likely = |projection: &&flow::Projection| {
+        let constraint = constraint(projection, &selected);
+        if selected.is_empty() {
+            constraint.r#type() == ConstraintType::LocationRecommended
+        } else {
+            selected.contains(projection.field.as_str())
+        }
+    };
+    let likely =
+        collection.projections.iter().filter(is_likely).map(|projection| &projection.field[..]).collect();
     // A schema that cannot be mapped is better told now than when the task starts.
-    let foreseen = Foreseen::new(index, config, &resource, binding, collection, &selected)?;
+    let foreseen = Foreseen::new(index, config, &resource, binding, collection, &selected, &likely)?;
     let shows_deletions = config.deletions(&resource) == Deletions::Document;
     if shows_deletions && !collection.projections.iter().any(|projection| projection.ptr == OPERATION) {
         bail!(

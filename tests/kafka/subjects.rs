@@ -49,9 +49,11 @@ fn subjects_by_topic_with_a_level_of_their_own() {
     assert_says(
         &looking.ask(validate).failure(),
         &[
-            "looking up the schema: the registry does not have ",
+            "looking up 2 schemas: the registry does not have ",
             &lacks(&key),
             "\"p1\"",
+            "if those fields are selected that are likely to be",
+            &lacks(&value),
             "; as schema_registry.auto_register",
         ],
     );
