@@ -14,7 +14,7 @@ use crate::session::keys;
 use crate::session::lookup::{LookedUp, look_up, missing};
 use crate::session::registration::{self, Registered};
 use crate::session::schemas::{Schemas, unfit};
-use crate::session::subjects::{Claim, check_claims};
+use crate::session::subjects::{Claim, check_distinct};
 
 /// What a binding will have in the registry.
 pub(crate) struct Foreseen {
@@ -61,7 +61,8 @@ impl Foreseen {
         Self { index, name: draft.describe(), schemas, is_exact: true, likely: Vec::new() }
     }
 
-    fn claim(&self) -> Claim<'_> {
+    /// What it lays claim to.
+    pub(super) fn claim(&self) -> Claim<'_> {
         Claim { binding: self.index, name: &self.name, subjects: self.schemas.subjects() }
     }
 
@@ -69,17 +70,6 @@ impl Foreseen {
     fn exact(&self) -> Schemas {
         let schemas = self.schemas.clone();
         if self.is_exact { schemas } else { schemas.of_key() }
-    }
-}
-
-/// Refuses bindings of which two would register different schemas under one subject.
-pub(super) fn claims(config: &EndpointConfig, foreseen: &[Foreseen]) -> anyhow::Result<()> {
-    match &config.schema_registry {
-        Some(registry) if registry.adds_versions() => {
-            check_claims(registry.subject_strategy, foreseen.iter().map(Foreseen::claim))
-        }
-        // Under the subjects of others messages of many kinds may go.
-        _ => Ok(()),
     }
 }
 
@@ -125,7 +115,7 @@ pub(super) async fn ask(
         })
         .collect();
     let claims = foreseen.iter().zip(&new).map(|(binding, subjects)| Claim { subjects, ..binding.claim() });
-    check_claims(registry.subject_strategy, claims)?;
+    check_distinct(registry.subject_strategy, claims)?;
 
     let mut places = found.iter();
     let mut differences = Vec::new();

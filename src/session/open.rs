@@ -16,6 +16,7 @@ use crate::session::delivery::{Delivery, Transactions};
 use crate::session::foresee::{self, Foreseen};
 use crate::session::registration::{self, Registered};
 use crate::session::serve::Surroundings;
+use crate::session::subjects::{Claim, check_claims};
 
 /// What a session has once it is open.
 pub(super) struct Opened {
@@ -113,7 +114,13 @@ fn drafts(config: &EndpointConfig, spec: &flow::MaterializationSpec) -> anyhow::
     for (index, binding) in spec.bindings.iter().enumerate() {
         drafts.push(Draft::new(config, binding).with_context(|| format!("binding {index}"))?);
     }
-    foresee::claims(config, &foreseen(&drafts))?;
+    let names: Vec<String> = drafts.iter().map(Draft::describe).collect();
+    let claims = drafts.iter().zip(&names).enumerate().map(|(binding, (draft, name))| Claim {
+        binding,
+        name,
+        subjects: draft.subjects(),
+    });
+    check_claims(config, claims)?;
     Ok(drafts)
 }
 
@@ -129,7 +136,9 @@ pub(super) fn rehearse(
     let mut registered = Vec::new();
     if let Some(registry) = config.schema_registry.as_ref().filter(|_| !subjects(&drafts).is_empty()) {
         let client = registry::Client::new(registry)?;
-        registered = runtime.block_on(foresee::ask(registry, &client, &foreseen(&drafts), patience))?;
+        let foreseen: Vec<_> =
+            drafts.iter().enumerate().map(|(index, draft)| Foreseen::of(index, draft)).collect();
+        registered = runtime.block_on(foresee::ask(registry, &client, &foreseen, patience))?;
     }
     // Nothing is written by these plans, so one id is as good as another.
     let mut registered =
@@ -143,8 +152,4 @@ pub(super) fn rehearse(
 /// What all of them have in the registry, in order.
 fn subjects(drafts: &[Draft]) -> Vec<(String, registry::Schema)> {
     drafts.iter().flat_map(Draft::subjects).cloned().collect()
-}
-
-fn foreseen(drafts: &[Draft]) -> Vec<Foreseen> {
-    drafts.iter().enumerate().map(|(index, draft)| Foreseen::of(index, draft)).collect()
 }

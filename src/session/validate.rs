@@ -14,6 +14,7 @@ use crate::protocol::messages::response::{
 use crate::protocol::messages::{flow, request};
 use crate::registry;
 use crate::session::foresee::Foreseen;
+use crate::session::subjects::check_claims;
 use crate::session::topics::topics;
 use crate::session::{annotate, foresee, keys};
 
@@ -29,7 +30,7 @@ pub(super) fn validate(request: &request::Validate, runtime: &Handle) -> anyhow:
         bindings.push(validated);
         foreseen.push(of_binding);
     }
-    foresee::claims(&config, &foreseen)?;
+    check_claims(&config, foreseen.iter().map(Foreseen::claim))?;
     let topics = topics(&config, resources(request))?;
     servers_answer(config, topics, &foreseen, runtime)?;
     Ok(Validated { bindings })
@@ -52,7 +53,7 @@ pub(crate) fn check_together(
     request: &request::Validate,
     foreseen: &[Foreseen],
 ) -> anyhow::Result<()> {
-    foresee::claims(config, foreseen)?;
+    check_claims(config, foreseen.iter().map(Foreseen::claim))?;
     topics(config, resources(request)).map(drop)
 }
 
