@@ -9,7 +9,8 @@ use std::net::TcpListener;
 use std::process::Command;
 
 use common::brokers::Servers;
-use serde_json::{Value, json};
+use materialize_kafka::registry::{Client, Schema};
+use serde_json::{Map, Value, json};
 
 /// What a check printed as JSON, and its exit status.
 fn check(config: &str, more: &[&str]) -> (Value, Option<i32>) {
@@ -197,4 +198,125 @@ skipped  schema registry       not configured
     assert_eq!(plain, expected);
     let (colored, _) = run(config, &["--color", "always"]);
     assert!(colored.starts_with("\u{1b}[32mok     \u{1b}[0m  configuration"), "{colored}");
+}
+
+/// The specification of a task of these bindings: collection, type of its key, resource.
+fn specification(config: &Value, bindings: &[(&str, &str, Value)]) -> Value {
+    let collection = |of_key: &str| {
+        let schema = json!({"type": "object", "required": ["id"], "properties": {
+            "id": {"type": of_key}, "name": {"type": "string"},
+        }});
+        json!({"key": ["/id"], "schema": schema})
+    };
+    let collections: Map<_, _> =
+        bindings.iter().map(|(name, of_key, _)| ((*name).to_owned(), collection(of_key))).collect();
+    let bindings: Vec<_> = bindings
+        .iter()
+        .map(|(name, _, resource)| json!({"source": name, "resource": resource, "fields": {"recommended": true}}))
+        .collect();
+    json!({
+        "collections": collections,
+        "materializations": {"acme/task": {
+            "endpoint": {"local": {"command": ["x"], "config": config}},
+            "bindings": bindings,
+        }},
+    })
+}
+
+fn check_source(specification: &Value) -> (Value, Option<i32>) {
+    let folder = tempfile::tempdir().unwrap();
+    let source = folder.path().join("flow.json");
+    fs::write(&source, specification.to_string()).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_materialize-kafka"));
+    let output = command.args(["check", "--output", "json", "--source"]).arg(&source).output().unwrap();
+    (serde_json::from_slice(&output.stdout).unwrap(), output.status.code())
+}
+
+#[test]
+fn bindings_that_are_in_each_others_way_are_told_as_in_validate() {
+    let servers = Servers::start(&["things", "others"]);
+    let mut config = servers.avro();
+    config["schema_registry"]["subject_strategy"] = json!("record_name");
+    let (things, others) = (json!({"topic": "things"}), json!({"topic": "others", "record_name": "things"}));
+    let two = |of_key: &str, others: &Value| {
+        let bindings = [("acme/things", "integer", things.clone()), ("acme/others", of_key, others.clone())];
+        check_source(&specification(&config, &bindings))
+    };
+    let (whole, status) = two("integer", &others);
+    assert_eq!((status, findings(&whole, "bindings")[0][1]), (Some(0), "ok"), "{whole:#}");
+    assert_eq!(
+        findings(&whole, "schemas")[0][2],
+        "the registry takes or has those of keys (2); those of values are checked by Apply, which knows their fields"
+    );
+    for (of_key, others, told, remedy) in [
+        (
+            "string",
+            others,
+            "would both have subject \"thingsKey\"",
+            "set another record_name in the resource of one of them",
+        ),
+        ("integer", json!({"topic": "things", "partitions": 7}), "differ in how it is made", ""),
+    ] {
+        let (whole, status) = two(of_key, &others);
+        let ["", "failed", result, told_to_do] = findings(&whole, "bindings")[0] else { panic!("{whole:#}") };
+        assert!(result.contains(told) && told_to_do == remedy, "{whole:#}");
+        assert_eq!(status, Some(1));
+    }
+    // Whether a binding is in another's way is to be told of bindings.
+    let (whole, _) = two("integer", &json!({"topic": "others", "key_format": "text"}));
+    assert_eq!(findings(&whole, "bindings")[0][1..3], ["skipped", "not checked, since this failed: binding"]);
+}
+
+#[test]
+fn what_the_registry_does_not_have_or_take_is_told_as_in_validate() {
+    let servers = Servers::start(&["things"]);
+    let client = Client::new(&servers.registry.config()).unwrap();
+    let schemas = |options: &[(&str, Value)], resource: &Value| {
+        let mut config = servers.avro();
+        for (name, value) in options {
+            config["schema_registry"][name] = value.clone();
+        }
+        let (whole, status) =
+            check_source(&specification(&config, &[("acme/things", "integer", resource.clone())]));
+        let [["", state, result, remedy]] = findings(&whole, "schemas")[..] else { panic!("{whole:#}") };
+        assert_eq!(status, Some(i32::from(state == "failed")), "{whole:#}");
+        [state, result, remedy].map(str::to_owned)
+    };
+    let (by_topic, resource) = (("subject_strategy", json!("topic_name")), json!({"topic": "things"}));
+    let looking = [by_topic.clone(), ("auto_register", json!(false))];
+    let [state, result, remedy] = schemas(&looking, &resource);
+    assert!(result.starts_with(
+        "looking up 2 schemas: the registry does not have that of subject \"things-key\", of type AVRO: {"
+    ));
+    assert_eq!(
+        (&state[..], &remedy[..]),
+        (
+            "failed",
+            "as schema_registry.auto_register is false, register them there, or set auto_register to true"
+        )
+    );
+    let [state, result, _] = schemas(&looking, &json!({"topic": "things", "key_format": "json"}));
+    assert_eq!(
+        (&state[..], &result[..]),
+        ("ok", "keys have none; those of values are checked by Apply, which knows their fields")
+    );
+
+    let text = r#"{"type":"record","name":"K","fields":[]}"#;
+    servers.block_on(client.register(&[("things-key".to_owned(), Schema::avro(text))])).unwrap();
+    let [state, result, remedy] = schemas(std::slice::from_ref(&by_topic), &resource);
+    assert!(result.contains("subject \"things-key\": it is not compatible with version 1: "), "{result}");
+    assert!(state == "failed" && remedy.starts_with("make the fields what they were, or "), "{remedy}");
+    let [state, result, remedy] = schemas(&[by_topic, ("use_latest_version", json!(true))], &resource);
+    assert!(result.contains(
+        "): writing by version 1 of subject \"things-key\" (schema_registry.use_latest_version): "
+    ));
+    assert_eq!(
+        (&state[..], &remedy[..]),
+        ("failed", "register a version that fits, or set use_latest_version to false")
+    );
+    let [state, result, _] = schemas(&[], &resource);
+    assert_eq!(
+        (&state[..], &result[..]),
+        ("ok", "each has a subject of its own, with no other to be compatible with")
+    );
 }

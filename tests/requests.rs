@@ -166,12 +166,13 @@ fn apply_leaves_topics_that_exist_as_they_are() {
     assert_eq!(apply(&task), "");
 }
 
-/// Bindings of different collections under one subject: told before there is anything of theirs.
+/// Bindings of different collections under one subject: told before there is anything of theirs, and as soon as it is certain.
 #[test]
-fn bindings_that_claim_one_subject_are_told_in_validate() {
-    let servers = Servers::start(&["things"]);
-    let two = |more: &str| {
-        let other = TASK.replace("name: {type: string}", "name: {type: integer}");
+fn bindings_that_claim_one_subject_are_told_before_anything_is_made() {
+    let servers = Servers::start(&["things", "others"]);
+    let two = |more: &str, (of, to): (&str, &str)| {
+        assert!(TASK.contains(of), "{of}");
+        let other = TASK.replace(of, to);
         let other = other.split("materializations:").next().unwrap().replace("acme/things", "acme/others");
         let other = other.replace("collections:\n", "");
         let bindings = format!("      - source: acme/others\n        resource: {{topic: {more}}}\n");
@@ -179,33 +180,66 @@ fn bindings_that_claim_one_subject_are_told_in_validate() {
     };
     let mut config = servers.avro();
     config["schema_registry"]["subject_strategy"] = json!("topic_name");
-    let fails = |specification: &str, config: &Value| {
-        let mut connector = Connector::start(Codec::Proto);
-        connector.spec();
-        connector.send(task(specification, config).validate());
-        error(&connector.wait())
-    };
-    assert_eq!(
-        fails(&two("things"), &config),
-        "naming the subjects of schemas: binding 0 (collection acme/things, topic \"things\") and binding 1 \
-         (collection acme/others, topic \"things\") would both have subject \"things-value\", with schemas that \
-         differ; give them different topics, or set schema_registry.subject_strategy to topic_record_name and a \
-         record_name for each"
-    );
+    let value = ("name: {type: string}", "name: {type: integer}");
+    // Validate, which comes with `build`, does not know of the fields that are no key whether they will be selected. Apply does.
+    let fails = |specification: &str, config: &Value| apply_fails(&build(specification, config).spec);
+    let of_topic = "naming the subjects of schemas: binding 0 (collection acme/things, topic \"things\") and binding 1 \
+                    (collection acme/others, topic \"things\") would both have subject \"things-value\", with schemas that \
+                    differ; give them different topics, or set schema_registry.subject_strategy to topic_record_name and a \
+                    record_name for each";
+    assert_eq!(fails(&two("things", value), &config), of_topic);
     config["schema_registry"]["subject_strategy"] = json!("record_name");
-    let message = fails(&two("others, record_name: things"), &config);
+    let message = fails(&two("others, record_name: things", value), &config);
     assert!(message.contains("would both have subject \"things\""), "{message}");
     assert!(message.ends_with("; set another record_name in the resource of one of them"), "{message}");
+    // What differs in fields that nobody selects differs in nothing.
+    let chosen = two(
+        "others, record_name: things}\n        fields: {recommended: false, include: {deep/more: {}}",
+        value,
+    );
+    let chosen = chosen
+        .replace("fields: {recommended: true}", "fields: {recommended: false, include: {deep/more: {}}}");
+    assert_eq!(apply(&build(&chosen, &config)), "");
+
+    // The fields of the last specification are known to Validate, and keys always.
+    config["schema_registry"]["subject_strategy"] = json!("topic_name");
+    let mut request = task(&two("things", value), &config).validate();
+    request.last_materialization = Some(build(&two("things", value), &servers.avro()).spec);
+    assert_eq!(fails_to_validate(request), of_topic);
+    let key = ("id: {type: integer}", "id: {type: string}");
+    let message = fails_to_validate(task(&two("things", key), &config).validate());
+    assert!(message.contains("would both have subject \"things-key\""), "{message}");
 
     // Topics of their own, or a subject for each schema.
     config["schema_registry"]["subject_strategy"] = json!("topic_hash");
-    for specification in [two("things"), two("others")] {
-        let mut connector = Connector::start(Codec::Proto);
-        connector.spec();
-        connector.ask(task(&specification, &config).validate()).validated.unwrap();
-        connector.end().assert_clean();
+    for specification in [two("things", key), two("others", key)] {
+        assert_eq!(apply(&build(&specification, &config)), "");
         config["schema_registry"]["subject_strategy"] = json!("topic_name");
     }
+    // Nor does anybody claim a subject in which others are the ones that register.
+    let both = two("others, record_name: things", value)
+        .replace("{topic: things}", "{topic: things, record_name: things}");
+    config["schema_registry"]["subject_strategy"] = json!("topic_hash");
+    let mut connector = Connector::start(Codec::Proto);
+    connector.spec();
+    connector.ask(open_request(&build(&both, &config).spec)).opened.unwrap();
+    connector.end().assert_clean();
+    let client = Client::new(&servers.registry.config()).unwrap();
+    for subject in ["things", "thingsKey"] {
+        servers.block_on(client.set_compatibility(subject, "NONE")).unwrap();
+    }
+    let mut id = 1;
+    while let Ok(schema) = servers.block_on(client.schema(id)) {
+        let subject = if schema.text.contains("_flow_key") { "thingsKey" } else { "things" };
+        servers.block_on(client.register(&[(subject.to_owned(), schema)])).unwrap();
+        id += 1;
+    }
+    assert_eq!(id, 4, "one schema of keys, two of values");
+    config["schema_registry"]["subject_strategy"] = json!("record_name");
+    let message = fails(&both, &config);
+    assert!(message.contains("would both have subject \"things\""), "{message}");
+    config["schema_registry"]["auto_register"] = json!(false);
+    assert_eq!(apply(&build(&both, &config)), "");
 }
 
 /// Consumers look for a schema by the name of the topic that they read.
@@ -307,18 +341,26 @@ fn schemas_that_are_not_compatible_are_told_before_anything_runs() {
     );
     // Where nothing is registered, nothing need be compatible; but it must be there.
     config["schema_registry"]["auto_register"] = json!(false);
-    let built = build(TASK, &config);
-    assert_eq!(apply(&built), "");
-    let mut connector = Connector::start(Codec::Proto);
-    connector.spec();
-    connector.send(open_request(&built.spec));
-    let message = error(&connector.wait());
-    assert!(
-        message.starts_with(
-            "looking up the schema of subject \"things-key\": the registry does not have it, and"
-        ),
-        "{message}"
-    );
+    let message = validate_fails(&config);
+    let lacks_key =
+        "looking up 2 schemas: the registry does not have that of subject \"things-key\", of type AVRO: {";
+    assert!(message.starts_with(lacks_key), "{message}");
+    // Both at once, so that whoever registers them is asked once; of the value Validate knows only what is likely.
+    let likely = ", nor, if those fields are selected that are likely to be, that of subject \"things-value\", of type AVRO: {";
+    assert!(message.contains(likely) && message.contains(name), "{message}");
+    assert!(message.ends_with("register them there, or set auto_register to true"), "{message}");
+    let mut spec = build(TASK, &by_hash).spec;
+    spec.config_json = config.to_string().into();
+    let message = apply_fails(&spec);
+    for told in [
+        "looking up 2 schemas: ",
+        "subject \"things-key\", of type AVRO: {",
+        ", and that of subject \"things-value\", of type AVRO: {",
+    ] {
+        assert!(message.contains(told), "{message}");
+    }
+    config["schema_registry"]["subject_strategy"] = json!("topic_hash");
+    assert_eq!(apply(&build(TASK, &config)), "", "registered above");
 }
 
 /// A version that somebody registered is what messages carry and are written by; one that does not fit is told at Open.
@@ -329,7 +371,6 @@ fn the_latest_version_is_written_by() {
     let options =
         json!({"subject_strategy": "topic_name", "use_latest_version": true, "auto_register": false});
     config["schema_registry"].as_object_mut().unwrap().extend(options.as_object().unwrap().clone());
-    let built = build(TASK, &config);
     let client = Client::new(&servers.registry.config()).unwrap();
     let register = |subject: &str, text: &str| {
         let schema = Schema::avro(text);
@@ -341,21 +382,94 @@ fn the_latest_version_is_written_by() {
         "things-value",
         r#"{"type":"record","name":"V","fields":[{"name":"name","type":["null","string"],"default":null}]}"#,
     );
+    let built = build(TASK, &config);
     let mut connector = Connector::start(Codec::Proto);
     connector.spec();
     connector.send(open_request(&built.spec));
-    let message = error(&connector.wait());
+    let in_open = error(&connector.wait());
+    let of_value = "writing by version 1 of subject \"things-value\" (schema_registry.use_latest_version): ";
+    for message in [in_open, apply_fails(&built.spec)] {
+        assert!(message.contains(of_value), "{message}");
+        assert!(message.contains("at /name: null is the first branch of its union"), "{message}");
+        assert!(
+            message.ends_with("; register a version that fits, or set use_latest_version to false"),
+            "{message}"
+        );
+    }
+    // A key is told by Validate already, and by Apply together with the value.
+    servers.block_on(client.set_compatibility("things-key", "NONE")).unwrap();
+    register("things-key", &key.replace("long", "string"));
+    let binding = "binding 0 (collection acme/things, topic \"things\"): ";
+    let of_key = "writing by version 2 of subject \"things-key\" (schema_registry.use_latest_version): ";
+    let message = validate_fails(&config);
     assert!(
-        message.contains(
-            "writing by version 1 of subject \"things-value\" (schema_registry.use_latest_version): "
-        ),
+        message.starts_with(&format!("{binding}{of_key}")) && message.contains("/_flow_key/p1"),
         "{message}"
     );
-    assert!(message.contains("at /name: null is the first branch of its union"), "{message}");
+    let message = apply_fails(&built.spec);
+    assert!(message.contains(of_key) && message.contains(&format!("; and {binding}{of_value}")), "{message}");
+}
+
+/// The keys that a binding will have are looked at, in Validate as in Apply.
+#[test]
+fn keys_that_a_binding_groups_by_are_what_is_checked() {
+    let servers = Servers::start(&["things"]);
+    let with = |resource: &str, group_by: &str| {
+        let fields = format!("fields: {{recommended: true, groupBy: [{group_by}]}}");
+        let specification = TASK.replace("fields: {recommended: true}", &fields);
+        let specification = specification.replace("required: [deep]", "required: [deep, name]");
+        specification.replace("{topic: things}", &format!("{{topic: things, {resource}}}"))
+    };
+    for (resource, group_by, message) in [
+        (
+            "partition_by: [deep/id]",
+            "name",
+            "partition_by names \"deep/id\", which is no key field that is selected of",
+        ),
+        (
+            "key_format: string",
+            "deep/id, name",
+            "key_format string writes a single key field, and of collection",
+        ),
+        (
+            "key_format: string",
+            "deep/more",
+            "field \"deep/more\" of collection acme/things may be missing, string",
+        ),
+        ("partition_by: [name]", "name, deep/id", ""),
+        ("key_format: string", "name", ""),
+    ] {
+        let specification = with(resource, group_by);
+        if message.is_empty() {
+            assert_eq!(apply(&build(&specification, &servers.json())), "");
+            continue;
+        }
+        let request = task(&specification, &servers.json()).validate();
+        // As a task that was published before this was looked at.
+        let mut spec = build(&with("", group_by), &servers.json()).spec;
+        spec.bindings[0].resource_config_json = request.bindings[0].resource_config_json.clone();
+        for found in [fails_to_validate(request), apply_fails(&spec)] {
+            assert!(found.starts_with("binding 0: ") && found.contains(message), "{found}");
+        }
+    }
+}
+
+fn apply_fails(spec: &flow::MaterializationSpec) -> String {
+    let mut connector = Connector::start(Codec::Proto);
+    connector.spec();
+    connector.send(request::Apply {
+        materialization: Some(spec.clone()),
+        version: "2".into(),
+        ..Default::default()
+    });
+    error(&connector.wait())
 }
 
 fn validate_fails(config: &Value) -> String {
-    let request = task(TASK, config).validate();
+    fails_to_validate(task(TASK, config).validate())
+}
+
+fn fails_to_validate(request: request::Validate) -> String {
     let start = Instant::now();
     let mut connector = Connector::start(Codec::Proto);
     connector.spec();

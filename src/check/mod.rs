@@ -22,7 +22,7 @@ use crate::kafka;
 use crate::preview::task::source::{Source, read_value};
 use crate::preview::task::{self, Task};
 use crate::registry;
-use crate::session;
+use crate::session::{self, Foreseen};
 use crate::terminal::Color;
 
 /// What to check.
@@ -107,11 +107,12 @@ fn check<W: Write>(args: &Args, report: &mut Report<W>) -> io::Result<()> {
             }
         }
     }
-    if let Some(task) = &task {
-        bindings(&config, task, &mut topics, report)?;
-    }
+    let foreseen = match &task {
+        Some(task) => Some(bindings(&config, task, &mut topics, report)?),
+        None => None,
+    };
     brokers::check(&config, &topics, report)?;
-    self::registry(&config, report)
+    self::registry(&config, foreseen.as_deref(), report)
 }
 
 /// The endpoint's configuration, and the task if there is a specification.
@@ -137,17 +138,22 @@ fn read(args: &Args) -> Result<(Value, Option<Task>), String> {
     Ok((config, task))
 }
 
-/// Checks each binding by itself, and notes its topic.
+/// Checks each binding by itself, and notes its topic; then whether they agree. Gives what they will have in the registry, as far as
+/// it is known.
 fn bindings<W: Write>(
     config: &EndpointConfig,
     task: &Task,
     topics: &mut Vec<NewTopic>,
     report: &mut Report<W>,
-) -> io::Result<()> {
-    let checked = session::check_bindings(config, &task.validate());
-    for (binding, checked) in task.bindings.iter().zip(checked) {
+) -> io::Result<Vec<Foreseen>> {
+    let request = task.validate();
+    let mut foreseen = Vec::new();
+    for (binding, checked) in task.bindings.iter().zip(session::check_bindings(config, &request)) {
         let finding = match checked {
-            Ok(()) => Finding::ok(BINDING, &binding.place, format!("reads {}", binding.collection.name)),
+            Ok(of_binding) => {
+                foreseen.push(of_binding);
+                Finding::ok(BINDING, &binding.place, format!("reads {}", binding.collection.name))
+            }
             Err(error) => Finding::of_message(BINDING, &binding.place, &format!("{error:#}")),
         };
         if report.add(finding)?
@@ -157,10 +163,24 @@ fn bindings<W: Write>(
             add_topic(topics, topic);
         }
     }
-    Ok(())
+    let finding = if foreseen.len() < task.bindings.len() {
+        Finding::skipped(BINDINGS, "", format!("not checked, since this failed: {BINDING}"))
+    } else {
+        match session::check_together(config, &request, &foreseen) {
+            Ok(()) => Finding::ok(BINDINGS, "", "they agree on topics and subjects"),
+            Err(error) => Finding::of_message(BINDINGS, "", &format!("{error:#}")),
+        }
+    };
+    report.add(finding)?;
+    Ok(foreseen)
 }
 
-fn registry<W: Write>(config: &EndpointConfig, report: &mut Report<W>) -> io::Result<()> {
+/// Checks the registry, and what bindings will have there.
+fn registry<W: Write>(
+    config: &EndpointConfig,
+    foreseen: Option<&[Foreseen]>,
+    report: &mut Report<W>,
+) -> io::Result<()> {
     let Some(registry) = &config.schema_registry else {
         report.add(Finding::skipped(REGISTRY, "", "not configured"))?;
         return Ok(());
@@ -190,7 +210,17 @@ fn registry<W: Write>(config: &EndpointConfig, report: &mut Report<W>) -> io::Re
             Err(error) => Finding::of_message(SUBJECTS, "", &error.to_string()).into_warning(),
         }
     } else {
-        Finding::skipped(SUBJECTS, "", "not checked, since the registry does not answer")
+        Finding::skipped(SUBJECTS, "", NO_ANSWER)
+    };
+    report.add(finding)?;
+    let Some(foreseen) = foreseen else { return Ok(()) };
+    let finding = if goes_on {
+        match runtime.block_on(session::check_schemas(registry, &client, foreseen)) {
+            Ok(told) => Finding::ok(SCHEMAS, "", told),
+            Err(error) => Finding::of_message(SCHEMAS, "", &format!("{error:#}")),
+        }
+    } else {
+        Finding::skipped(SCHEMAS, "", NO_ANSWER)
     };
     report.add(finding)?;
     Ok(())
@@ -218,9 +248,13 @@ fn add_topic(topics: &mut Vec<NewTopic>, topic: NewTopic) {
 
 const CONFIGURATION: &str = "configuration";
 const BINDING: &str = "binding";
+const BINDINGS: &str = "bindings";
 const TOPIC: &str = "topic";
 const REGISTRY: &str = "schema registry";
 const SUBJECTS: &str = "subjects";
+const SCHEMAS: &str = "schemas";
+
+const NO_ANSWER: &str = "not checked, since the registry does not answer";
 
 /// How long the registry may take for an answer.
 const REGISTRY_WITHIN: Duration = Duration::from_secs(10);

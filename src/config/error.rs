@@ -68,6 +68,18 @@ pub enum Error {
         /// The texts that are allowed, separated by commas.
         allowed: String,
     },
+    /// A member that is true or false may not be so here.
+    #[error("reading the {part}: {pointer} is {value}: {reason}")]
+    Flag {
+        /// Which configuration.
+        part: Part,
+        /// JSON pointer to the member.
+        pointer: String,
+        /// What was found.
+        value: bool,
+        /// Why it cannot be and what was expected.
+        reason: String,
+    },
     /// A member of the right type has a value that cannot be used.
     #[error("reading the {part}: {pointer} is {value:?}: {reason}")]
     Invalid {

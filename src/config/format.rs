@@ -98,6 +98,12 @@ impl Formats {
         matches!(self.key, KeyFormat::Avro | KeyFormat::JsonSchema)
     }
 
+    /// Whether values have the id of a schema in front.
+    #[must_use]
+    pub fn value_has_schema(&self) -> bool {
+        matches!(self.value, ValueFormat::Avro | ValueFormat::JsonSchema)
+    }
+
     /// Whether keys or values are in Avro.
     #[must_use]
     pub fn has_avro(&self) -> bool {
@@ -139,27 +145,32 @@ impl EndpointConfig {
         };
         let by_latest = self.schema_registry.as_ref().is_some_and(|registry| registry.use_latest_version);
         if by_latest && formats.has_json_schema() {
-            return Err(Error::Invalid {
+            return Err(Error::Flag {
                 part: Part::Endpoint,
                 pointer: "/schema_registry/use_latest_version".to_owned(),
-                value: "true".to_owned(),
+                value: true,
                 reason: "messages cannot be written by another JSON schema than their own: set it to false, or choose \
                          another key_format or value_format than json_schema"
                     .to_owned(),
             });
         }
         if formats.embeds_document && formats.value == ValueFormat::Avro {
-            let (part, pointer) = match resource.root_document {
-                Some(_) => (Part::Resource, "/root_document"),
-                None => (Part::Endpoint, "/advanced/root_document"),
+            let (part, pointer, cure) = match resource.root_document {
+                Some(_) => (Part::Resource, "/root_document", "choose string"),
+                None => (
+                    Part::Endpoint,
+                    "/advanced/root_document",
+                    "set root_document to string in this binding's resource",
+                ),
             };
             return Err(Error::Invalid {
                 part,
                 pointer: pointer.to_owned(),
                 value: RootDocument::Json.as_str().to_owned(),
-                reason: "values in Avro have the root document as a string: choose string, or json or json_schema as the \
-                         value_format"
-                    .to_owned(),
+                reason: format!(
+                    "values in Avro have the root document as a string: {cure}, or choose json or json_schema as the \
+                     value_format"
+                ),
             });
         }
         if formats.has_schema() && self.schema_registry.is_none() {

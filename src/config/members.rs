@@ -192,6 +192,11 @@ impl<'a> Members<'a> {
         escaped(&self.shown(key))
     }
 
+    /// As [`invalid`](Self::invalid), of a member that is true or false.
+    pub(super) fn invalid_flag(&self, name: &str, value: bool, reason: String) -> Error {
+        Error::Flag { part: self.part, pointer: self.at(name), value, reason }
+    }
+
     /// Whether a text has one of the configuration's secrets within, because it was pasted into a second place.
     pub(super) fn has_secret(&self, text: &str) -> bool {
         let schema = match self.part {

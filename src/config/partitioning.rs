@@ -53,16 +53,21 @@ impl EndpointConfig {
         let options = &self.advanced.partitioning;
         let without_prefix = resource.partition_without_prefix.unwrap_or(options.partition_without_prefix);
         if without_prefix && !self.formats(resource)?.key_has_schema() {
-            let (part, pointer) = match resource.partition_without_prefix {
-                Some(_) => (Part::Resource, "/partition_without_prefix"),
-                None => (Part::Endpoint, "/advanced/partition_without_prefix"),
+            let (part, pointer, cure) = match resource.partition_without_prefix {
+                Some(_) => (Part::Resource, "/partition_without_prefix", "set it to false"),
+                None => (
+                    Part::Endpoint,
+                    "/advanced/partition_without_prefix",
+                    "set partition_without_prefix to false in this binding's resource, or leave it out here",
+                ),
             };
-            return Err(Error::Invalid {
+            return Err(Error::Flag {
                 part,
                 pointer: pointer.to_owned(),
-                value: "true".to_owned(),
-                reason: "these keys have no schema id in front, as their format is neither avro nor json_schema: leave it out"
-                    .to_owned(),
+                value: true,
+                reason: format!(
+                    "the binding's keys have no schema id in front, as their format is neither avro nor json_schema: {cure}"
+                ),
             });
         }
         Ok(Partitioning { partitioner: resource.partitioner.unwrap_or(options.partitioner), without_prefix })

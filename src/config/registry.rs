@@ -128,7 +128,7 @@ fn whole_login(mut registry: SchemaRegistry, members: &Members<'_>) -> Result<Sc
     if registry.use_latest_version && registry.subject_strategy == SubjectStrategy::TopicHash {
         let reason = "with subject_strategy topic_hash a subject has no other schema than that of the documents: choose \
                       topic_name, record_name or topic_record_name, or remove it";
-        return Err(members.invalid("use_latest_version", "true", reason.to_owned()));
+        return Err(members.invalid_flag("use_latest_version", true, reason.to_owned()));
     }
     if let Some(level) = registry.compatibility.filter(|_| !registry.auto_register) {
         let reason = "it is set for subjects that are new, and with auto_register false none is: remove it, or set \
@@ -208,4 +208,6 @@ fn read_address(members: &Members<'_>, name: &str, text: &str, hidden: bool) -> 
     Ok(url)
 }
 
-const REMEDY: &str = "give the registry's address, such as https://registry.example.com";
+/// A form that was left blank sends an empty object: nothing needs it then.
+const REMEDY: &str = "give the registry's address, such as https://registry.example.com, or remove schema_registry where no \
+                      format needs one";

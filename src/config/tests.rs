@@ -168,10 +168,13 @@ fn null_counts_as_absent_everywhere() {
         refusal(r#"{"bootstrap_servers":null}"#),
         "reading the endpoint configuration: /bootstrap_servers is missing; give the brokers' addresses, such as broker1:9092,broker2:9092"
     );
-    assert_eq!(
-        refusal(r#"{"schema_registry":{"endpoint":null}}"#),
-        "reading the endpoint configuration: /schema_registry/endpoint is missing; give the registry's address, such as https://registry.example.com"
-    );
+    // As a form sends it that was left blank.
+    for blank in [r#"{"endpoint":null}"#, r#"{"endpoint":""}"#, "{}"] {
+        assert_eq!(
+            refusal(&format!(r#"{{"schema_registry":{blank}}}"#)),
+            "reading the endpoint configuration: /schema_registry/endpoint is missing; give the registry's address, such as https://registry.example.com, or remove schema_registry where no format needs one"
+        );
+    }
     assert_eq!(
         Resource::parse(br#"{"topic":null}"#).unwrap_err().to_string(),
         "reading the resource configuration: /topic is missing; name the topic that documents are published to"
@@ -423,7 +426,7 @@ fn a_registrys_login_is_one_and_whole() {
     let pem = r"-----BEGIN X-----\n-----END X-----";
     assert_eq!(
         refusal(r#""use_latest_version":true"#),
-        r#"use_latest_version is "true": with subject_strategy topic_hash a subject has no other schema than that of the documents: choose topic_name, record_name or topic_record_name, or remove it"#
+        r#"use_latest_version is true: with subject_strategy topic_hash a subject has no other schema than that of the documents: choose topic_name, record_name or topic_record_name, or remove it"#
     );
     assert_eq!(
         refusal(r#""compatibility":"NONE","auto_register":false"#),
@@ -719,7 +722,7 @@ fn keys_and_values_are_written_as_endpoint_and_resource_say() {
     assert_eq!(formats(&latest("avro"), ""), Ok((KeyFormat::Json, ValueFormat::Avro)));
     assert_eq!(
         formats(&latest("json_schema"), "").unwrap_err(),
-        "reading the endpoint configuration: /schema_registry/use_latest_version is \"true\": messages cannot be written by \
+        "reading the endpoint configuration: /schema_registry/use_latest_version is true: messages cannot be written by \
          another JSON schema than their own: set it to false, or choose another key_format or value_format than json_schema"
     );
 
@@ -733,13 +736,26 @@ fn keys_and_values_are_written_as_endpoint_and_resource_say() {
     assert_eq!(embeds(&json, as_json), Ok(true));
     assert_eq!(embeds(&own(r#""root_document":"json""#), ""), Ok(true));
     assert_eq!(embeds(&own(r#""root_document":"json""#), as_text), Ok(false));
-    let why = "root_document is \"json\": values in Avro have the root document as a string: choose string, or json or json_schema \
-               as the value_format";
-    assert_eq!(embeds(&avro, as_json), Err(format!("reading the resource configuration: /{why}")));
+    let why = |cure: &str| {
+        format!(
+            "root_document is \"json\": values in Avro have the root document as a string: {cure}, or choose json or \
+             json_schema as the value_format"
+        )
+    };
     assert_eq!(
-        embeds(&own(r#""root_document":"json","value_format":"avro""#), ""),
-        Err(format!("reading the endpoint configuration: /advanced/{why}"))
+        embeds(&avro, as_json),
+        Err(format!("reading the resource configuration: /{}", why("choose string")))
     );
+    // The endpoint's is for the other bindings as well.
+    let (endpoint, cure) = (
+        own(r#""root_document":"json","value_format":"avro""#),
+        "set root_document to string in this binding's resource",
+    );
+    assert_eq!(
+        embeds(&endpoint, ""),
+        Err(format!("reading the endpoint configuration: /advanced/{}", why(cure)))
+    );
+    assert_eq!(embeds(&endpoint, as_text), Ok(false), "the cure is one");
     assert_eq!(embeds(&avro, &format!(r#"{as_json},"value_format":"json_schema""#)), Ok(true));
 
     let refused = config(r#""message_format":"JSON","advanced":{"partition_without_prefix":true}"#)
@@ -790,14 +806,22 @@ fn partitions_are_computed_as_endpoint_and_resource_say() {
     let own = r#","partitioner":"murmur2","partition_without_prefix":true"#;
     assert_eq!(partitioning(&avro("{}"), own), Ok((Partitioner::Murmur2, true)));
 
-    let why = "_without_prefix is \"true\": these keys have no schema id in front, as their format is neither avro nor json_schema: leave it out";
+    let why = "_without_prefix is true: the binding's keys have no schema id in front, as their format is neither avro nor json_schema";
+    let endpoint = accepted(r#"{"advanced":{"partition_without_prefix":true}}"#);
     assert_eq!(
-        partitioning(&accepted(r#"{"advanced":{"partition_without_prefix":true}}"#), "").unwrap_err(),
-        format!("reading the endpoint configuration: /advanced/partition{why}")
+        partitioning(&endpoint, "").unwrap_err(),
+        format!(
+            "reading the endpoint configuration: /advanced/partition{why}: set partition_without_prefix to false in this binding's resource, or leave it out here"
+        )
+    );
+    assert_eq!(
+        partitioning(&endpoint, r#","partition_without_prefix":false"#),
+        Ok((Partitioner::Consistent, false)),
+        "the cure is one"
     );
     assert_eq!(
         partitioning(&accepted("{}"), own).unwrap_err(),
-        format!("reading the resource configuration: /partition{why}")
+        format!("reading the resource configuration: /partition{why}: set it to false")
     );
 
     assert_eq!(resource("").unwrap().partition_by, [""; 0]);

@@ -32,6 +32,17 @@ pub struct Selection<'a> {
     pub document: Option<&'a str>,
 }
 
+impl Projection<'_> {
+    /// What the field's values may be, and whether it always has one. `document` is the shape of the collection's documents.
+    ///
+    /// # Errors
+    ///
+    /// The shape expands to too much.
+    pub fn shape(&self, document: &Shape) -> Result<(Shape, bool), Error> {
+        field_shape(document, self, &mut Budget::new())
+    }
+}
+
 /// What is registered for a binding.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BindingSchemas {

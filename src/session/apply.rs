@@ -5,14 +5,12 @@ use std::time::Duration;
 use anyhow::anyhow;
 use tokio::runtime::Handle;
 
-use crate::config::{Delivery, EndpointConfig, SubjectStrategy};
+use crate::config::{Delivery, EndpointConfig};
 use crate::kafka;
 use crate::protocol::messages::{request, response};
-use crate::registry;
-use crate::session::binding::Draft;
+use crate::session::open;
 use crate::session::progress::{self, State, new_token};
 use crate::session::topics::topics;
-use crate::session::{open, registration};
 
 /// Answers Apply, having created what was missing.
 pub(super) fn apply(request: &request::Apply, runtime: &Handle) -> anyhow::Result<response::Applied> {
@@ -20,15 +18,8 @@ pub(super) fn apply(request: &request::Apply, runtime: &Handle) -> anyhow::Resul
     let config = EndpointConfig::parse(&spec.config_json)?;
     let resources = spec.bindings.iter().map(|binding| &binding.resource_config_json[..]);
     let mut topics = topics(&config, resources)?;
-    if config.subject_strategy() != SubjectStrategy::TopicHash {
-        // What Validate could only foresee is known now, and nothing has been made yet.
-        let drafts = open::drafts(&config, spec)?;
-        if let Some(registry) = config.schema_registry.as_ref().filter(|registry| registry.adds_versions()) {
-            let subjects: Vec<_> = drafts.iter().flat_map(Draft::subjects).cloned().collect();
-            let client = registry::Client::new(registry)?;
-            runtime.block_on(registration::check(&client, &subjects, TIME_LIMIT))?;
-        }
-    }
+    // What Validate could only foresee is known now, and nothing has been made yet.
+    open::rehearse(&config, spec, TIME_LIMIT, runtime)?;
     topics.sort_unstable_by(|a, b| a.name.cmp(&b.name));
     let created = runtime.block_on(kafka::create_missing(&config, &topics, TIME_LIMIT))?;
     let mut actions: Vec<_> = created.iter().map(|topic| format!("create topic {topic}")).collect();

@@ -16,9 +16,13 @@ mod delivery;
 mod foresee;
 #[doc(hidden)]
 pub mod fuzz;
+mod keys;
+mod lookup;
 mod open;
+mod patience;
 mod progress;
 mod registration;
+mod schemas;
 mod serve;
 mod spec;
 mod subjects;
@@ -38,10 +42,11 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 pub use binding::BindingInfo;
+pub(crate) use foresee::Foreseen;
 pub(crate) use open::schemas;
 pub use serve::{Surroundings, serve};
 pub(crate) use transact::{COMMITTED, SENT};
-pub(crate) use validate::check_bindings;
+pub(crate) use validate::{check_bindings, check_schemas, check_together};
 
 use crate::kafka;
 use crate::log;

@@ -1,7 +1,10 @@
 //! Open: registers schemas, makes the producer, compiles one plan per binding.
 
+use std::time::Duration;
+
 use anyhow::{Context, anyhow};
 use bytes::Bytes;
+use tokio::runtime::Handle;
 
 use crate::config::{self, EndpointConfig};
 use crate::kafka::{Manner, Outbox, Topic};
@@ -10,8 +13,10 @@ use crate::protocol::messages::{flow, request};
 use crate::registry;
 use crate::session::binding::{BindingInfo, Draft};
 use crate::session::delivery::{Delivery, Transactions};
+use crate::session::foresee::{self, Foreseen};
+use crate::session::registration::{self, Registered};
 use crate::session::serve::Surroundings;
-use crate::session::{registration, subjects};
+use crate::session::subjects::{Claim, check_claims};
 
 /// What a session has once it is open.
 pub(super) struct Opened {
@@ -36,7 +41,7 @@ pub(super) fn open(
     let drafts = drafts(&config, spec)?;
 
     // The registry answers while the brokers are asked for the topics.
-    let subjects: Vec<_> = drafts.iter().flat_map(Draft::subjects).cloned().collect();
+    let subjects = subjects(&drafts);
     let registration = config
         .schema_registry
         .clone()
@@ -100,20 +105,51 @@ pub(super) fn open(
 /// its value's, each if it has a schema.
 pub(crate) fn schemas(spec: &flow::MaterializationSpec) -> anyhow::Result<Vec<(String, registry::Schema)>> {
     let config = EndpointConfig::parse(&spec.config_json)?;
-    Ok(drafts(&config, spec)?.iter().flat_map(Draft::subjects).cloned().collect())
+    Ok(subjects(&drafts(&config, spec)?))
 }
 
 /// The bindings of a specification, with their schemas.
-pub(super) fn drafts(
-    config: &EndpointConfig,
-    spec: &flow::MaterializationSpec,
-) -> anyhow::Result<Vec<Draft>> {
+fn drafts(config: &EndpointConfig, spec: &flow::MaterializationSpec) -> anyhow::Result<Vec<Draft>> {
     let mut drafts = Vec::with_capacity(spec.bindings.len());
     for (index, binding) in spec.bindings.iter().enumerate() {
         drafts.push(Draft::new(config, binding).with_context(|| format!("binding {index}"))?);
     }
-    let names: Vec<_> = drafts.iter().map(Draft::describe).collect();
-    let claims = names.iter().map(String::as_str).zip(drafts.iter().map(Draft::subjects));
-    subjects::check_claims(config.subject_strategy(), claims)?;
+    let names: Vec<String> = drafts.iter().map(Draft::describe).collect();
+    let claims = drafts.iter().zip(&names).enumerate().map(|(binding, (draft, name))| Claim {
+        binding,
+        name,
+        subjects: draft.subjects(),
+    });
+    check_claims(config, claims)?;
     Ok(drafts)
+}
+
+/// Makes the bindings of a specification as Open will, but registers nothing and sends nothing: what Open could not do is told
+/// while nothing has been made. No answer of the registry may take longer than `patience`.
+pub(super) fn rehearse(
+    config: &EndpointConfig,
+    spec: &flow::MaterializationSpec,
+    patience: Duration,
+    runtime: &Handle,
+) -> anyhow::Result<()> {
+    let drafts = drafts(config, spec)?;
+    let mut registered = Vec::new();
+    if let Some(registry) = config.schema_registry.as_ref().filter(|_| !subjects(&drafts).is_empty()) {
+        let client = registry::Client::new(registry)?;
+        let foreseen: Vec<_> =
+            drafts.iter().enumerate().map(|(index, draft)| Foreseen::of(index, draft)).collect();
+        registered = runtime.block_on(foresee::ask(registry, &client, &foreseen, patience))?;
+    }
+    // Nothing is written by these plans, so one id is as good as another.
+    let mut registered =
+        registered.into_iter().map(|found| found.unwrap_or(Registered { id: 0, latest: None }));
+    for (index, draft) in drafts.into_iter().enumerate() {
+        draft.finish(&mut registered).with_context(|| format!("binding {index}"))?;
+    }
+    Ok(())
+}
+
+/// What all of them have in the registry, in order.
+fn subjects(drafts: &[Draft]) -> Vec<(String, registry::Schema)> {
+    drafts.iter().flat_map(Draft::subjects).cloned().collect()
 }

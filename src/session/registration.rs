@@ -2,7 +2,6 @@
 //! take what is to be registered.
 
 use std::collections::HashSet;
-use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -12,6 +11,8 @@ use anyhow::{Context, bail};
 use crate::config::SchemaRegistry;
 use crate::registry::{self, Client, Schema, SchemaType, Verdict, Version, each};
 use crate::schema;
+use crate::session::lookup::{LookedUp, look_up, missing};
+use crate::session::patience::{Answered, patiently};
 
 /// What messages of a schema carry, and are written by.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,56 +22,36 @@ pub(super) struct Registered {
     pub(super) latest: Option<Version>,
 }
 
-/// What schemas are registered as, in the order given.
+/// What schemas are registered as, in the order given; those that are not, and may be, are registered.
 pub(super) async fn registered(
     registry: SchemaRegistry,
     subjects: Vec<(String, Schema)>,
 ) -> anyhow::Result<Vec<Registered>> {
-    let mut found = Vec::new();
-    let mut others = Vec::new();
-    if registry.use_latest_version {
-        let client = Client::new(&registry)?;
-        let names: Vec<String> = subjects.iter().map(|(subject, _)| subject.clone()).collect();
-        found = each(names, |subject| {
-            let client = client.clone();
-            async move { client.latest(&subject).await }
-        })
-        .await?;
-        let unknown = subjects.into_iter().zip(&found).filter(|(_, latest)| latest.is_none());
-        others.extend(unknown.map(|(pair, _)| pair));
-    } else {
-        found.resize(subjects.len(), None);
-        others = subjects;
+    let client = Client::new(&registry)?;
+    // Nobody waits for a verdict: each request has its own limit.
+    let LookedUp { found, lacking } = look_up(&registry, &client, &subjects, Duration::MAX).await?;
+    if !lacking.is_empty() {
+        return Err(missing(&lacking, &[]));
     }
-    let mut ids = ids(registry, others).await?.into_iter();
-    let registered = found.into_iter().map(|latest| {
-        let id = latest.as_ref().map(|latest| latest.id).or_else(|| ids.next());
-        Ok(Registered { id: id.context("the registry gave fewer ids than schemas")?, latest })
+    let new = subjects.into_iter().zip(&found).filter(|(_, found)| found.is_none());
+    let new = new.map(|(pair, _)| pair).collect();
+    let mut ids = register(&registry, &client, new).await?.into_iter();
+    let registered = found.into_iter().map(|found| match found {
+        Some(found) => Ok(found),
+        None => {
+            let id = ids.next().context("the registry gave fewer ids than schemas")?;
+            Ok(Registered { id, latest: None })
+        }
     });
     registered.collect()
 }
 
-/// The ids of schemas, in the order given.
-async fn ids(registry: SchemaRegistry, subjects: Vec<(String, Schema)>) -> anyhow::Result<Vec<u32>> {
-    let client = Client::new(&registry)?;
-    if !registry.auto_register {
-        let found = each(subjects.clone(), |(subject, schema)| {
-            let client = client.clone();
-            async move { client.look_up(&subject, &schema).await }
-        })
-        .await?;
-        // The first that is missing, whichever answer came first.
-        let ids = subjects.iter().zip(found).map(|((subject, schema), id)| {
-            id.with_context(|| {
-                format!(
-                    "looking up the schema of subject {subject:?}: the registry does not have it, and \
-                     schema_registry.auto_register is false; register it there, or set auto_register to true: {}",
-                    schema.text
-                )
-            })
-        });
-        return ids.collect();
-    }
+/// Registers schemas, in subjects that are as compatible as `registry` says where they are new.
+async fn register(
+    registry: &SchemaRegistry,
+    client: &Client,
+    subjects: Vec<(String, Schema)>,
+) -> anyhow::Result<Vec<u32>> {
     if let Some(level) = registry.compatibility {
         let mut seen = HashSet::new();
         let firsts = subjects.iter().map(|(subject, _)| subject).filter(|&subject| seen.insert(subject));
@@ -91,8 +72,7 @@ async fn ids(registry: SchemaRegistry, subjects: Vec<(String, Schema)>) -> anyho
 
 /// Asks whether the registry takes schemas as new versions of their subjects, several at a time.
 ///
-/// This may take as long as schemas are answered for, but no longer than `patience` without one: with a thousand bindings a registry
-/// that is far away, or that takes so many requests a second, needs its time.
+/// No answer may take longer than `patience`.
 ///
 /// # Errors
 ///
@@ -106,32 +86,17 @@ pub(super) async fn check(
     let mut seen = HashSet::new();
     let subjects: Vec<_> = subjects.iter().filter(|pair| seen.insert(*pair)).cloned().collect();
     let count = subjects.len();
-    let answers = Arc::new(Answers::default());
+    let doing = format!("checking the compatibility of {count} schemas");
+    let (answered, verdicts) = (Answered::default(), Arc::new(Verdicts::default()));
     let asked = each(subjects, |(subject, schema)| {
-        let (client, answers) = (client.clone(), Arc::clone(&answers));
+        let (client, answered, verdicts) = (client.clone(), answered.clone(), Arc::clone(&verdicts));
         async move {
-            let refusal = check_one(&client, &subject, &schema, &answers).await;
-            answers.all.fetch_add(1, Ordering::Relaxed);
+            let refusal = check_one(&client, &subject, &schema, &verdicts).await;
+            answered.add();
             refusal
         }
     });
-    let mut asked = pin!(asked);
-    let mut before = 0;
-    let refusals = loop {
-        if let Ok(refusals) = tokio::time::timeout(patience, &mut asked).await {
-            break refusals?;
-        }
-        let now = answers.all.load(Ordering::Relaxed);
-        if now == before {
-            bail!(
-                "checking the compatibility of {count} schemas at the schema registry {}: {now} were checked, and none \
-                 within the last {patience:?}; check that the registry is healthy and lets so many requests through, then try \
-                 again",
-                client.addresses()
-            );
-        }
-        before = now;
-    };
+    let refusals = patiently(asked, &answered, patience, client, (&doing, "checked")).await?;
     let refusals: Vec<_> = refusals.into_iter().flatten().collect();
     if refusals.is_empty() {
         return Ok(());
@@ -145,18 +110,17 @@ pub(super) async fn check(
 
 /// How the registry has answered so far.
 #[derive(Default)]
-struct Answers {
-    all: AtomicUsize,
+struct Verdicts {
     /// That it takes a schema, or does not.
-    verdicts: AtomicUsize,
+    known: AtomicUsize,
     /// That it has no such check.
     unknown: AtomicUsize,
 }
 
-impl Answers {
+impl Verdicts {
     /// Whether the registry plainly has no check: one such answer may come from what stands before it.
     fn lacks_check(&self) -> bool {
-        self.verdicts.load(Ordering::Relaxed) == 0 && self.unknown.load(Ordering::Relaxed) > 1
+        self.known.load(Ordering::Relaxed) == 0 && self.unknown.load(Ordering::Relaxed) > 1
     }
 }
 
@@ -165,13 +129,13 @@ async fn check_one(
     client: &Client,
     subject: &str,
     schema: &Schema,
-    answers: &Answers,
+    verdicts: &Verdicts,
 ) -> Result<Option<String>, registry::Error> {
-    if answers.lacks_check() {
+    if verdicts.lacks_check() {
         return Ok(None);
     }
     let verdict = client.compatibility(subject, schema).await?;
-    let count = if let Verdict::Unknown = verdict { &answers.unknown } else { &answers.verdicts };
+    let count = if let Verdict::Unknown = verdict { &verdicts.unknown } else { &verdicts.known };
     let before = count.fetch_add(1, Ordering::Relaxed);
     let messages = match verdict {
         Verdict::Incompatible { messages } => messages,
@@ -225,7 +189,7 @@ fn differences(registered: &Schema, new: &Schema) -> Vec<String> {
 /// What to do about schemas that are not compatible. Validate does not get to know which fields a publication excludes, and a field that
 /// it called incompatible some runtimes would leave out without a word; so leaving one out takes a publication of its own.
 const REMEDY: &str = "make the fields what they were, or exclude those that are no key in a publication of their own, before the one that \
-                      changes them; or lower the compatibility of the subject at the registry (schema_registry.compatibility is set for new \
+                      changes them, or lower the compatibility of the subject at the registry (schema_registry.compatibility is set for new \
                       subjects only), or choose another topic or record_name, by which the subject is named";
 
 /// Refusals that an error tells.
@@ -254,32 +218,6 @@ mod tests {
     }
 
     #[test]
-    fn without_registration_a_schema_must_be_there() {
-        run(async {
-            let registry = Registry::start(Options::default()).await.unwrap();
-            let subjects = vec![("s".to_owned(), record("")), ("t".to_owned(), record(""))];
-            let known = Client::new(&registry.config()).unwrap().register(&subjects[..1]).await.unwrap();
-            let config = SchemaRegistry { auto_register: false, ..registry.config() };
-            assert_eq!(ids(config.clone(), subjects[..1].to_vec()).await.unwrap(), known);
-            assert_eq!(
-                ids(config.clone(), subjects.clone()).await.unwrap_err().to_string(),
-                "looking up the schema of subject \"t\": the registry does not have it, and schema_registry.auto_register is false; register it there, or set auto_register to true: {\"name\":\"r\",\"type\":\"record\",\"fields\":[]}"
-            );
-            // Of several the first is told, whichever answer comes first.
-            for _ in 0..5 {
-                let missing = vec![("t".to_owned(), record("")), ("u".to_owned(), record(""))];
-                registry.inject(Fault::Delay(Duration::from_millis(20)));
-                let error = ids(config.clone(), missing).await.unwrap_err().to_string();
-                assert!(error.starts_with("looking up the schema of subject \"t\""), "{error}");
-            }
-            // A subject that has others only.
-            let other = vec![("s".to_owned(), Schema::avro(r#""long""#))];
-            assert!(ids(config, other).await.unwrap_err().to_string().contains("does not have it"));
-            assert_eq!(asked(&registry, "POST").iter().filter(|path| path.contains("versions")).count(), 1);
-        });
-    }
-
-    #[test]
     fn the_latest_version_is_taken_where_there_is_one() {
         run(async {
             let registry = Registry::start(Options::default()).await.unwrap();
@@ -298,7 +236,8 @@ mod tests {
             );
             let config = SchemaRegistry { auto_register: false, ..config };
             let none = vec![("u".to_owned(), record(""))];
-            assert!(registered(config, none).await.unwrap_err().to_string().contains("does not have it"));
+            let error = registered(config, none).await.unwrap_err().to_string();
+            assert!(error.contains("does not have that of subject \"u\""), "{error}");
         });
     }
 
@@ -311,8 +250,10 @@ mod tests {
             let config =
                 SchemaRegistry { compatibility: Some(Compatibility::ForwardTransitive), ..registry.config() };
             let subjects = ["old", "new", "new"].map(|subject| (subject.to_owned(), record("")));
-            assert_eq!(ids(config.clone(), subjects.to_vec()).await.unwrap(), [1, 1, 1]);
-            assert_eq!(ids(config, subjects.to_vec()).await.unwrap(), [1, 1, 1]);
+            for _ in 0..2 {
+                let registered = registered(config.clone(), subjects.to_vec()).await.unwrap();
+                assert_eq!(registered, vec![Registered { id: 1, latest: None }; 3]);
+            }
             assert_eq!(asked(&registry, "PUT"), ["/config/new"]);
             // In force: a field may come, and may not go.
             let longer = record(r#"{"name":"a","type":"long"}"#);
@@ -449,7 +390,7 @@ mod tests {
                 "{error}"
             );
             assert!(
-                error.ends_with("\"); make the fields what they were, or exclude those that are no key in a publication of their own, before the one that changes them; or lower the compatibility of the subject at the registry (schema_registry.compatibility is set for new subjects only), or choose another topic or record_name, by which the subject is named"),
+                error.ends_with("\"); make the fields what they were, or exclude those that are no key in a publication of their own, before the one that changes them, or lower the compatibility of the subject at the registry (schema_registry.compatibility is set for new subjects only), or choose another topic or record_name, by which the subject is named"),
                 "{error}"
             );
             // A registry without such a check.

@@ -64,16 +64,38 @@ impl Naming {
     }
 }
 
-/// Refuses bindings of which two claim one subject with different schemas. Each is given as what an error calls it, and
-/// its subjects and schemas.
+/// The subjects that a binding would register schemas under.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Claim<'a> {
+    /// Which binding it is.
+    pub(super) binding: usize,
+    /// What an error calls it.
+    pub(super) name: &'a str,
+    /// Its subjects and schemas.
+    pub(super) subjects: &'a [(String, Schema)],
+}
+
+/// Refuses bindings of which two would register different schemas under one subject.
 pub(super) fn check_claims<'a>(
-    strategy: SubjectStrategy,
-    bindings: impl IntoIterator<Item = (&'a str, &'a [(String, Schema)])>,
+    config: &EndpointConfig,
+    claims: impl IntoIterator<Item = Claim<'a>>,
 ) -> anyhow::Result<()> {
-    let mut claims: HashMap<&str, (usize, &str, &Schema)> = HashMap::new();
-    for (index, (name, subjects)) in bindings.into_iter().enumerate() {
+    match &config.schema_registry {
+        Some(registry) if registry.adds_versions() => check_distinct(registry.subject_strategy, claims),
+        // A subject that has its versions from others may be that of many messages.
+        _ => Ok(()),
+    }
+}
+
+/// Refuses bindings of which two claim one subject with different schemas.
+pub(super) fn check_distinct<'a>(
+    strategy: SubjectStrategy,
+    claims: impl IntoIterator<Item = Claim<'a>>,
+) -> anyhow::Result<()> {
+    let mut firsts: HashMap<&str, (usize, &str, &Schema)> = HashMap::new();
+    for Claim { binding: index, name, subjects } in claims {
         for (subject, schema) in subjects {
-            let (first, its_name, its_schema) = *claims.entry(subject).or_insert((index, name, schema));
+            let (first, its_name, its_schema) = *firsts.entry(subject).or_insert((index, name, schema));
             if its_schema != schema {
                 let remedy = match strategy {
                     // Not to be had: the hash is that of the schema.
@@ -178,8 +200,9 @@ mod tests {
         let check = |strategy, claims: &[Vec<(String, Schema)>]| {
             let names =
                 ["collection a, topic \"t\"", "collection b, topic \"u\"", "collection c, topic \"t\""];
-            let bindings = names.into_iter().zip(claims.iter().map(Vec::as_slice));
-            check_claims(strategy, bindings).map_err(|error| error.to_string())
+            let claims = names.into_iter().zip(claims).enumerate();
+            let claims = claims.map(|(binding, (name, subjects))| Claim { binding, name, subjects });
+            check_distinct(strategy, claims).map_err(|error| error.to_string())
         };
         let claims = [claim("s", "1"), claim("t", "2"), claim("s", "1")];
         assert_eq!(check(SubjectStrategy::RecordName, &claims), Ok(()));

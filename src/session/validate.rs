@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, anyhow, bail};
 use tokio::runtime::Handle;
 
-use crate::config::{Deletions, EndpointConfig, NewTopic, Resource, SubjectStrategy};
+use crate::config::{Deletions, EndpointConfig, NewTopic, Resource, SchemaRegistry, SubjectStrategy};
 use crate::kafka;
 use crate::protocol::messages::response::{
     Constraint, ConstraintType, ProjectionConstraint, Validated, ValidatedBinding,
@@ -14,71 +14,94 @@ use crate::protocol::messages::response::{
 use crate::protocol::messages::{flow, request};
 use crate::registry;
 use crate::session::foresee::Foreseen;
+use crate::session::subjects::check_claims;
 use crate::session::topics::topics;
-use crate::session::{annotate, binding, registration, subjects};
+use crate::session::{annotate, foresee, keys};
 
 /// Answers Validate, having asked the brokers and the registry.
 pub(super) fn validate(request: &request::Validate, runtime: &Handle) -> anyhow::Result<Validated> {
     let config = EndpointConfig::parse(&request.config_json)?;
     let last = request.last_materialization.as_ref();
     let mut bindings = Vec::with_capacity(request.bindings.len());
-    let mut foreseen = Vec::new();
+    let mut foreseen = Vec::with_capacity(request.bindings.len());
     for (index, binding) in request.bindings.iter().enumerate() {
-        let (validated, schemas) =
-            validate_binding(&config, binding, last).with_context(|| format!("binding {index}"))?;
+        let (validated, of_binding) =
+            validate_binding(&config, index, binding, last).with_context(|| format!("binding {index}"))?;
         bindings.push(validated);
-        foreseen.extend(schemas);
+        foreseen.push(of_binding);
     }
-    let claims = foreseen.iter().map(|binding| (binding.name.as_str(), binding.subjects.as_slice()));
-    subjects::check_claims(config.subject_strategy(), claims)?;
-    let subjects = match &config.schema_registry {
-        Some(registry) if registry.adds_versions() => {
-            foreseen.iter().flat_map(Foreseen::certain).cloned().collect()
-        }
-        _ => Vec::new(),
-    };
-    let resources = request.bindings.iter().map(|binding| &binding.resource_config_json[..]);
-    let topics = topics(&config, resources)?;
-    servers_answer(config, topics, &subjects, runtime)?;
+    check_claims(&config, foreseen.iter().map(Foreseen::claim))?;
+    let topics = topics(&config, resources(request))?;
+    servers_answer(config, topics, &foreseen, runtime)?;
     Ok(Validated { bindings })
 }
 
-/// Checks the bindings of a request alone, without asking any server: each one's fault, if it has one.
+/// Checks the bindings of a new task alone, without asking any server: each one's fault, or what it will have in the registry.
 pub(crate) fn check_bindings(
     config: &EndpointConfig,
     request: &request::Validate,
-) -> Vec<anyhow::Result<()>> {
-    request.bindings.iter().map(|binding| validate_binding(config, binding, None).map(drop)).collect()
+) -> Vec<anyhow::Result<Foreseen>> {
+    let bindings = request.bindings.iter().enumerate();
+    bindings
+        .map(|(index, binding)| validate_binding(config, index, binding, None).map(|(_, foreseen)| foreseen))
+        .collect()
+}
+
+/// Checks the bindings of a new task against each other, without asking any server.
+pub(crate) fn check_together(
+    config: &EndpointConfig,
+    request: &request::Validate,
+    foreseen: &[Foreseen],
+) -> anyhow::Result<()> {
+    check_claims(config, foreseen.iter().map(Foreseen::claim))?;
+    topics(config, resources(request)).map(drop)
+}
+
+/// Checks what bindings will have in the registry, as [`check_bindings`] tells it. Says what was checked.
+pub(crate) async fn check_schemas(
+    registry: &SchemaRegistry,
+    client: &registry::Client,
+    foreseen: &[Foreseen],
+) -> anyhow::Result<String> {
+    let asked = foresee::ask(registry, client, foreseen, TIME_LIMIT).await?.len();
+    let values = "those of values are checked by Apply, which knows their fields";
+    Ok(match (asked, registry.subject_strategy) {
+        (0, _) => format!("keys have none; {values}"),
+        (_, SubjectStrategy::TopicHash) if registry.adds_versions() => {
+            "each has a subject of its own, with no other to be compatible with".to_owned()
+        }
+        _ => format!("the registry takes or has those of keys ({asked}); {values}"),
+    })
+}
+
+fn resources(request: &request::Validate) -> impl Iterator<Item = &[u8]> {
+    request.bindings.iter().map(|binding| &binding.resource_config_json[..])
 }
 
 fn validate_binding(
     config: &EndpointConfig,
+    index: usize,
     binding: &request::ValidateBinding,
     last: Option<&flow::MaterializationSpec>,
-) -> anyhow::Result<(ValidatedBinding, Option<Foreseen>)> {
+) -> anyhow::Result<(ValidatedBinding, Foreseen)> {
     let resource = Resource::parse(&binding.resource_config_json)?;
     config.topic(&resource)?;
-    let formats = config.formats(&resource)?;
     config.partitioning(&resource)?;
     let collection = binding.collection.as_ref().ok_or_else(|| anyhow!("the request names no collection"))?;
-    partition_by_key(&resource.partition_by, collection)?;
-    binding::check_key(formats, collection)?;
+    keys::check(config, &resource, collection, &keys::foreseen(binding, collection))?;
     let selected = last.map_or_else(HashSet::new, |last| selected_before(last, resource.topic.as_str()));
-    let mut foreseen = None;
-    if formats.has_schema() {
-        // A schema that cannot be mapped is better told now than when the task starts.
-        binding::shape(collection)?;
-        if config.subject_strategy() != SubjectStrategy::TopicHash {
-            let is_likely = |projection: &flow::Projection| {
-                let recommended =
-                    constraint(projection, &selected).r#type() == ConstraintType::LocationRecommended;
-                if selected.is_empty() { recommended } else { selected.contains(projection.field.as_str()) }
-            };
-            let mut likely = Foreseen::new(config, &resource, binding, collection, is_likely)?;
-            likely.is_known = !selected.is_empty();
-            foreseen = Some(likely);
+    let is_likely = |projection: &&flow::Projection| {
+        let constraint = constraint(projection, &selected);
+        if selected.is_empty() {
+            constraint.r#type() == ConstraintType::LocationRecommended
+        } else {
+            selected.contains(projection.field.as_str())
         }
-    }
+    };
+    let likely =
+        collection.projections.iter().filter(is_likely).map(|projection| &projection.field[..]).collect();
+    // A schema that cannot be mapped is better told now than when the task starts.
+    let foreseen = Foreseen::new(index, config, &resource, binding, collection, &selected, &likely)?;
     let shows_deletions = config.deletions(&resource) == Deletions::Document;
     if shows_deletions && !collection.projections.iter().any(|projection| projection.ptr == OPERATION) {
         bail!(
@@ -128,21 +151,6 @@ fn validate_binding(
 /// Where documents say that they are deleted.
 const OPERATION: &str = "/_meta/op";
 
-/// Refuses to choose partitions by a field that is not in the key.
-fn partition_by_key(fields: &[String], collection: &flow::CollectionSpec) -> anyhow::Result<()> {
-    let of_key = || collection.projections.iter().filter(|projection| projection.is_primary_key);
-    let Some(unknown) = fields.iter().find(|field| of_key().all(|projection| projection.field != **field))
-    else {
-        return Ok(());
-    };
-    let names: Vec<_> = of_key().map(|projection| projection.field.as_str()).collect();
-    Err(anyhow!(
-        "partition_by names {unknown:?}, which is no key field of collection {}; expected some of {}",
-        collection.name,
-        names.join(", ")
-    ))
-}
-
 /// The fields that were values or documents of this topic's bindings in the last specification.
 fn selected_before<'a>(last: &'a flow::MaterializationSpec, topic: &str) -> HashSet<&'a str> {
     let of_topic = |binding: &&flow::Binding| matches!(&binding.resource_path[..], [path] if path == topic);
@@ -173,25 +181,25 @@ fn is_top_level(pointer: &str) -> bool {
     pointer.strip_prefix('/').is_some_and(|name| !name.is_empty() && !name.contains('/'))
 }
 
-/// Asks the brokers and, where one is configured, the registry, both at once; and the registry whether it takes schemas under
-/// their subjects.
+/// Asks the brokers and, where one is configured, the registry, both at once; and the registry for what bindings will have there.
 fn servers_answer(
     config: EndpointConfig,
     topics: Vec<NewTopic>,
-    subjects: &[(String, registry::Schema)],
+    foreseen: &[Foreseen],
     runtime: &Handle,
 ) -> anyhow::Result<()> {
     runtime.block_on(async {
-        let registry = config.schema_registry.as_ref().map(registry::Client::new).transpose()?;
+        let registry = config.schema_registry.clone();
+        let client = registry.as_ref().map(registry::Client::new).transpose()?;
         let brokers = tokio::task::spawn_blocking(move || {
             kafka::probe(&config, TIME_LIMIT)?;
             kafka::check_topics(&config, &topics, TIME_LIMIT)
         });
         let registry = async {
-            match registry {
-                Some(client) => {
+            match registry.as_ref().zip(client) {
+                Some((registry, client)) => {
                     client.check(TIME_LIMIT).await?;
-                    registration::check(&client, subjects, TIME_LIMIT).await
+                    foresee::ask(registry, &client, foreseen, TIME_LIMIT).await.map(drop)
                 }
                 None => anyhow::Ok(()),
             }

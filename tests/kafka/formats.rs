@@ -62,7 +62,7 @@ fn a_key_that_is_no_text_is_refused_in_validate() {
         &endpoint.ask(task.validate()).failure(),
         &[
             "binding 0",
-            "key_format string writes a single key field, and collection acme/0 has 2 (/id, /text)",
+            "key_format string writes a single key field, and of collection acme/0 2 are selected (id, text)",
         ],
     );
 }

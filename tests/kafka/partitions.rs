@@ -115,7 +115,7 @@ fn a_partition_by_no_key_field_is_refused_in_validate() {
         &endpoint.ask(task.validate()).failure(),
         &[
             "binding 0",
-            "partition_by names \"text\", which is no key field of collection acme/0; expected some of id",
+            "partition_by names \"text\", which is no key field that is selected of collection acme/0; expected some of id",
         ],
     );
 }

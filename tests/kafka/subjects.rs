@@ -5,7 +5,7 @@ use apache_avro::types::Value as Avro;
 use serde_json::{Value, json};
 
 use crate::avro::{Schemas, fields};
-use crate::broker::unique;
+use crate::broker::{Admin, unique};
 use crate::common::brokers::read;
 use crate::common::runtime::stores;
 use crate::common::services::{self, Registry};
@@ -41,17 +41,36 @@ fn subjects_by_topic_with_a_level_of_their_own() {
         options.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         endpoint(&kafka.plaintext, &registry, options)
     };
-    // Nothing is registered where that is not wanted.
+    // Nothing is registered where that is not wanted: Validate tells the key, Apply key and value before it makes anything.
     let looking = options(json!({"auto_register": false}));
-    let task = looking.task(&specification);
-    looking.apply(&task);
-    let key = format!("{topic}-key");
+    let (key, value) = (format!("{topic}-key"), format!("{topic}-value"));
+    let lacks = |subject: &str| format!("that of subject {subject:?}, of type AVRO: {{");
+    let validate = crate::common::runtime::task(&specification, &looking.config).validate();
     assert_says(
-        &looking.ask_open(&task).failure(),
-        &[&format!("looking up the schema of subject {key:?}: the registry does not have it, and"), "\"p1\""],
+        &looking.ask(validate).failure(),
+        &[
+            "looking up 2 schemas: the registry does not have ",
+            &lacks(&key),
+            "\"p1\"",
+            "if those fields are selected that are likely to be",
+            &lacks(&value),
+            "; as schema_registry.auto_register",
+        ],
     );
+    let registers = options(json!({}));
+    let mut task = registers.task(&specification);
+    let config = std::mem::replace(&mut task.spec.config_json, looking.config.to_string().into());
+    let both = ["looking up 2 schemas: ", &lacks(&key), &lacks(&value), "\"text\""];
+    assert_says(&looking.ask_apply(&task).failure(), &both);
     let schemas = Schemas::of(&registry);
     assert_eq!(schemas.of_topic(&topic), []);
+    let topics = Admin::at(&kafka.plaintext).topics(&topic);
+    assert!(topics.is_empty(), "{topics:?}");
+    // Open tells the same, should they be gone by then.
+    let looks = std::mem::replace(&mut task.spec.config_json, config);
+    registers.apply(&task);
+    task.spec.config_json = looks;
+    assert_says(&looking.ask_open(&task).failure(), &both);
 
     let registering = options(json!({"compatibility": "FORWARD"}));
     let document = json!({"id": 1, "text": "t"});
@@ -59,7 +78,7 @@ fn subjects_by_topic_with_a_level_of_their_own() {
     registering.run(&task, &stores(&task, &transaction([(0, &document)])));
     let mut subjects: Vec<_> = schemas.of_topic(&topic).into_iter().map(|(subject, ..)| subject).collect();
     subjects.sort_unstable();
-    assert_eq!(subjects, [key.clone(), format!("{topic}-value")]);
+    assert_eq!(subjects, [key.clone(), value]);
     for subject in &subjects {
         assert_eq!(
             ask(&registry, "GET", &format!("config/{subject}"), &Value::Null)["compatibilityLevel"],
