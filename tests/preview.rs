@@ -31,7 +31,9 @@ impl Previewed {
 
     /// What it told on stderr but for progress, which comes where a machine is slow.
     fn told(&self) -> String {
-        let is_progress = |line: &&str| line.contains(" document") && line.contains("/s, ");
+        let is_progress = |line: &&str| {
+            line.contains(" document") && (line.contains("/s, ") || line.ends_with("; reading messages back"))
+        };
         self.stderr.lines().filter(|line| !is_progress(line)).map(|line| format!("{line}\n")).collect()
     }
 
@@ -174,6 +176,35 @@ fn sessions_have_as_many_transactions_as_they_are_told() {
         let logged = previewed.stderr.lines().filter(|line| line.starts_with("connector: INFO opened "));
         assert_eq!(logged.count(), opened, "--sessions {sessions}: {}", previewed.stderr);
     }
+}
+
+/// The embedded brokers cannot be asked whether topics can be made, and have but one replica of each.
+#[test]
+fn what_is_said_of_topics_and_batches_is_no_hindrance_to_a_preview() {
+    let config = json!({
+        "bootstrap_servers": "unused:9092", "message_format": "JSON",
+        "topic_partitions": 2, "topic_replication_factor": 3,
+        "advanced": {
+            "topic_prefix": "p.",
+            "topic_config": {"cleanup.policy": "compact", "min.insync.replicas": 2, "max.message.bytes": 600_000},
+            "client_properties": {"batch.size": "500000"},
+        },
+    });
+    let resource = json!({
+        "topic": "things", "partitions": 3, "replication_factor": 4,
+        "topic_config": {"min.insync.replicas": 3, "retention.ms": 1000},
+    });
+    let specification = things(&config).replace(r#"{"topic":"things"}"#, &resource.to_string());
+    assert!(specification.contains("retention.ms"));
+    let previewed = Case::new(&specification, r#"["acme/things",{"id":7}]"#).run(&["--output", "jsonl"]);
+    let messages = previewed.messages();
+    assert_eq!(messages.len(), 1);
+    assert_eq!(messages[0]["topic"], "p.things");
+
+    // What contradicts itself is refused here as well.
+    let specification = specification.replace("600000", "400000");
+    let previewed = Case::new(&specification, "").run(&[]);
+    assert!(previewed.error().contains("batches of 500000 bytes"), "{}", previewed.stderr);
 }
 
 /// With the embedded brokers, which make no progress topic of their own.

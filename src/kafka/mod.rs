@@ -43,7 +43,7 @@ mod lending;
 mod tests;
 
 pub use self::admin::{create_missing, probe};
-pub use self::consumer::{Consumer, Record, Start};
+pub use self::consumer::{Consumer, Read, Record, Start};
 pub use self::error::Error;
 pub use self::exit::exit_now;
 pub use self::fit::{BEYOND_REPLICAS, check_topics, is_beyond};

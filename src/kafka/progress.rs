@@ -286,7 +286,7 @@ fn step(consumer: &mut Consumer, each: impl FnOnce(Record)) -> Result<Option<i64
             each(record);
             Some(next)
         }
-        Some(Read::End(offset)) => Some(offset),
+        Some(Read::End { offset, .. }) => Some(offset),
         None => None,
     })
 }

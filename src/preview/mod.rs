@@ -224,6 +224,7 @@ fn preview(args: &Args) -> Result<(), Error> {
     }
     if let Some(reader) = reader {
         let written = reader.written();
+        counters.all_are_sent();
         let landed = reader.finish()?;
         // Stdout may be the same terminal.
         drop(progress);
