@@ -160,6 +160,7 @@ fn the_bindings_of_a_specification_are_checked_with_their_topics() {
             "bindings": [
                 {"source": "acme/things", "resource": {"topic": "things"}},
                 {"source": "acme/things", "resource": {"topic": "no/topic"}},
+                {"source": "acme/things", "resource": {"topic": "things", "partitions": 5}},
             ],
         }},
     });
@@ -170,8 +171,15 @@ fn the_bindings_of_a_specification_are_checked_with_their_topics() {
     let whole: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(1));
     let bindings = findings(&whole, "binding");
-    assert_eq!([bindings[0][1], bindings[1][1]], ["ok", "failed"]);
+    assert_eq!(bindings.iter().map(|finding| finding[1]).collect::<Vec<_>>(), ["ok", "failed", "failed"]);
     assert!(bindings[1][2].contains("/topic is \"no/topic\""), "{bindings:?}");
+    assert_eq!(
+        bindings[2][2..],
+        [
+            "bindings 0 and 2 write to topic \"acme.things\", and differ in how it is made",
+            "give both the same partitions, replication_factor and topic_config",
+        ]
+    );
     let topics: Vec<_> = findings(&whole, "topic").iter().map(|finding| (finding[0], finding[1])).collect();
     assert_eq!(topics, [("acme.things", "ok")]);
 }
@@ -197,4 +205,27 @@ skipped  schema registry       not configured
     assert_eq!(plain, expected);
     let (colored, _) = run(config, &["--color", "always"]);
     assert!(colored.starts_with("\u{1b}[32mok     \u{1b}[0m  configuration"), "{colored}");
+}
+
+/// What fails before a broker is asked: certificates, keys, and tokens.
+#[test]
+fn the_step_that_failed_is_the_one_that_is_told() {
+    let servers = Servers::start(&[]);
+    let gone = TcpListener::bind("127.0.0.1:0").unwrap();
+    let token_endpoint = format!("http://{}/token", gone.local_addr().unwrap());
+    drop(gone);
+    let mut config = servers.json();
+    config["tls"] = json!("system_certificates");
+    let mut with_token = config.clone();
+    with_token["credentials"] = json!({
+        "auth_type": "oauth_client_credentials", "client_id": "c", "client_secret": "hunter2",
+        "token_endpoint": token_endpoint,
+    });
+    let (whole, status) = check(&with_token.to_string(), &[]);
+    assert_eq!(status, Some(1));
+    let told = ["TLS", "login", "brokers"].map(|step| findings(&whole, step)[0][1]);
+    assert_eq!(told, ["skipped", "failed", "skipped"], "{whole:#}");
+    let [_, _, result, remedy] = findings(&whole, "login")[0];
+    assert!(result.contains("the connection was refused"), "{result}");
+    assert_eq!(remedy, "check credentials.token_endpoint, and that it can be reached from here");
 }

@@ -96,19 +96,20 @@ fn check<W: Write>(args: &Args, report: &mut Report<W>) -> io::Result<()> {
         format!("{} messages, {}{registry}", config.message_format.as_str(), config.security_protocol());
     report.add(Finding::ok(CONFIGURATION, "", told))?;
 
-    let mut topics = Vec::new();
+    let mut topics = match &task {
+        Some(task) => bindings(&config, task, report)?,
+        None => Vec::new(),
+    };
     for name in &args.topic {
         // As a binding's resource that says nothing else of it.
         let resource = json!({ "topic": name }).to_string();
         match Resource::parse(resource.as_bytes()).and_then(|resource| config.topic(&resource)) {
-            Ok(topic) => add_topic(&mut topics, topic),
+            Ok(topic) if topics.iter().any(|other| other.name == topic.name) => {}
+            Ok(topic) => topics.push(topic),
             Err(error) => {
                 report.add(Finding::of_message(TOPIC, name, &error.to_string()))?;
             }
         }
-    }
-    if let Some(task) = &task {
-        bindings(&config, task, &mut topics, report)?;
     }
     brokers::check(&config, &topics, report)?;
     self::registry(&config, report)
@@ -137,27 +138,32 @@ fn read(args: &Args) -> Result<(Value, Option<Task>), String> {
     Ok((config, task))
 }
 
-/// Checks each binding by itself, and notes its topic.
+/// Checks each binding by itself, and whether they agree on their topics, which it gives.
 fn bindings<W: Write>(
     config: &EndpointConfig,
     task: &Task,
-    topics: &mut Vec<NewTopic>,
     report: &mut Report<W>,
-) -> io::Result<()> {
+) -> io::Result<Vec<NewTopic>> {
+    let mut topics = session::Topics::default();
     let checked = session::check_bindings(config, &task.validate());
-    for (binding, checked) in task.bindings.iter().zip(checked) {
-        let finding = match checked {
-            Ok(()) => Finding::ok(BINDING, &binding.place, format!("reads {}", binding.collection.name)),
-            Err(error) => Finding::of_message(BINDING, &binding.place, &format!("{error:#}")),
+    for (index, (binding, checked)) in task.bindings.iter().zip(checked).enumerate() {
+        let place = &binding.place;
+        let topic = Resource::parse(binding.resource.to_string().as_bytes())
+            .and_then(|resource| config.topic(&resource));
+        let finding = match (checked, topic) {
+            (Err(error), _) => Finding::of_message(BINDING, place, &format!("{error:#}")),
+            (Ok(()), Err(error)) => Finding::of_message(BINDING, place, &error.to_string()),
+            (Ok(()), Ok(topic)) => match topics.add(index, topic) {
+                Ok(()) => Finding::ok(BINDING, place, format!("reads {}", binding.collection.name)),
+                Err(contradiction) => {
+                    let remedy = session::Contradiction::REMEDY;
+                    Finding::failed(BINDING, place, contradiction.reason(), remedy)
+                }
+            },
         };
-        if report.add(finding)?
-            && let Ok(resource) = Resource::parse(binding.resource.to_string().as_bytes())
-            && let Ok(topic) = config.topic(&resource)
-        {
-            add_topic(topics, topic);
-        }
+        report.add(finding)?;
     }
-    Ok(())
+    Ok(topics.into_topics())
 }
 
 fn registry<W: Write>(config: &EndpointConfig, report: &mut Report<W>) -> io::Result<()> {
@@ -208,12 +214,6 @@ fn skip_all<W: Write>(topics: &[String], report: &mut Report<W>) -> io::Result<(
         report.add(Finding::skipped(step, "", reason))?;
     }
     Ok(())
-}
-
-fn add_topic(topics: &mut Vec<NewTopic>, topic: NewTopic) {
-    if topics.iter().all(|other| other.name != topic.name) {
-        topics.push(topic);
-    }
 }
 
 const CONFIGURATION: &str = "configuration";

@@ -40,6 +40,7 @@ use tokio::sync::mpsc;
 pub use binding::BindingInfo;
 pub(crate) use open::schemas;
 pub use serve::{Surroundings, serve};
+pub(crate) use topics::{Contradiction, Topics};
 pub(crate) use transact::{COMMITTED, SENT};
 pub(crate) use validate::check_bindings;
 

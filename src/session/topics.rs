@@ -2,29 +2,67 @@
 
 use anyhow::{Context, bail};
 
-use crate::config::{EndpointConfig, NewTopic, Resource};
+use crate::config::{EndpointConfig, NewTopic, Resource, Topic};
 
 /// The topics of these resource configurations, in the order of the bindings, each once.
 pub(super) fn topics<'a>(
     config: &EndpointConfig,
     resources: impl IntoIterator<Item = &'a [u8]>,
 ) -> anyhow::Result<Vec<NewTopic>> {
-    let mut topics: Vec<(usize, NewTopic)> = Vec::new();
+    let mut topics = Topics::default();
     for (index, resource) in resources.into_iter().enumerate() {
         let topic = Resource::parse(resource)
             .and_then(|resource| config.topic(&resource))
             .with_context(|| format!("binding {index}"))?;
-        match topics.iter().find(|(_, other)| other.name == topic.name) {
-            Some((first, other)) if *other != topic => bail!(
-                "bindings {first} and {index} write to topic \"{}\", and differ in how it is made: give both the same \
-                 partitions, replication_factor and topic_config",
-                topic.name
-            ),
-            Some(_) => {}
-            None => topics.push((index, topic)),
+        if let Err(contradiction) = topics.add(index, topic) {
+            bail!("{}: {}", contradiction.reason(), Contradiction::REMEDY);
         }
     }
-    Ok(topics.into_iter().map(|(_, topic)| topic).collect())
+    Ok(topics.into_topics())
+}
+
+/// The topics of bindings, each once.
+#[derive(Debug, Default)]
+pub(crate) struct Topics {
+    /// Each with its first binding.
+    topics: Vec<(usize, NewTopic)>,
+}
+
+/// Two bindings write to one topic, and differ in how it is made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Contradiction {
+    bindings: [usize; 2],
+    topic: Topic,
+}
+
+impl Topics {
+    /// Adds the topic of a binding, given by its number.
+    pub(crate) fn add(&mut self, binding: usize, topic: NewTopic) -> Result<(), Contradiction> {
+        match self.topics.iter().find(|(_, other)| other.name == topic.name) {
+            Some((first, other)) if *other != topic => {
+                Err(Contradiction { bindings: [*first, binding], topic: topic.name })
+            }
+            Some(_) => Ok(()),
+            None => {
+                self.topics.push((binding, topic));
+                Ok(())
+            }
+        }
+    }
+
+    pub(crate) fn into_topics(self) -> Vec<NewTopic> {
+        self.topics.into_iter().map(|(_, topic)| topic).collect()
+    }
+}
+
+impl Contradiction {
+    pub(crate) fn reason(&self) -> String {
+        let [first, second] = self.bindings;
+        let topic = &self.topic;
+        format!("bindings {first} and {second} write to topic \"{topic}\", and differ in how it is made")
+    }
+
+    pub(crate) const REMEDY: &str = "give both the same partitions, replication_factor and topic_config";
 }
 
 #[cfg(test)]
