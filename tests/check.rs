@@ -226,6 +226,25 @@ fn the_step_that_failed_is_the_one_that_is_told() {
     let told = ["TLS", "login", "brokers"].map(|step| findings(&whole, step)[0][1]);
     assert_eq!(told, ["skipped", "failed", "skipped"], "{whole:#}");
     let [_, _, result, remedy] = findings(&whole, "login")[0];
-    assert!(result.contains("the connection was refused"), "{result}");
+    assert!(result.contains("Connection refused"), "{result}");
     assert_eq!(remedy, "check credentials.token_endpoint, and that it can be reached from here");
+}
+
+#[test]
+fn members_that_are_no_options_are_told_and_no_failure() {
+    let servers = Servers::start(&[]);
+    let mut config = servers.json();
+    config["topic_prefix"] = json!("hunter2");
+    config["advanced"] = json!({"topic_prefx": "hunter2"});
+    let (whole, status) = check(&config.to_string(), &[]);
+    assert_eq!(status, Some(0), "{whole:#}");
+    let meant = "did you mean /advanced/topic_prefix";
+    assert_eq!(
+        findings(&whole, "configuration")[1..],
+        [
+            ["", "warning", "no such option /advanced/topic_prefx", meant],
+            ["", "warning", "no such option /topic_prefix", meant],
+        ]
+    );
+    assert!(!whole.to_string().contains("hunter2"));
 }

@@ -84,7 +84,8 @@ fn check<W: Write>(args: &Args, report: &mut Report<W>) -> io::Result<()> {
             return skip_all(&args.topic, report);
         }
     };
-    let config = match EndpointConfig::parse(config.to_string().as_bytes()) {
+    let json = config.to_string();
+    let config = match EndpointConfig::parse(json.as_bytes()) {
         Ok(config) => config,
         Err(error) => {
             report.add(Finding::of_message(CONFIGURATION, "", &error.to_string()))?;
@@ -95,6 +96,9 @@ fn check<W: Write>(args: &Args, report: &mut Report<W>) -> io::Result<()> {
     let told =
         format!("{} messages, {}{registry}", config.message_format.as_str(), config.security_protocol());
     report.add(Finding::ok(CONFIGURATION, "", told))?;
+    for option in EndpointConfig::unknown_options(json.as_bytes()) {
+        report.add(Finding::of_message(CONFIGURATION, "", &option.to_string()).into_warning())?;
+    }
 
     let mut topics = match &task {
         Some(task) => bindings(&config, task, report)?,
@@ -162,6 +166,9 @@ fn bindings<W: Write>(
             },
         };
         report.add(finding)?;
+        for option in Resource::unknown_options(binding.resource.to_string().as_bytes()) {
+            report.add(Finding::of_message(BINDING, place, &option.to_string()).into_warning())?;
+        }
     }
     Ok(topics.into_topics())
 }
