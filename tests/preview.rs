@@ -7,9 +7,10 @@ mod common;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, ChildStderr, Command, Stdio};
 
 use common::runtime::shared_data;
 use materialize_kafka::kafka::mock::Cluster;
@@ -642,12 +643,12 @@ fn progress_is_told_on_stderr_where_there_is_no_terminal() {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     stdin.write_all(b"[\"acme/things\",{\"id\":7}]\n{\"commit\":true}\n").unwrap();
-    let mut stderr = std::io::BufReader::new(child.stderr.take().unwrap());
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
     let mut line = String::new();
     // On a busy machine the document may not be sent yet when the first line comes.
     while !line.starts_with("1 document, ") {
         line.clear();
-        assert_ne!(std::io::BufRead::read_line(&mut stderr, &mut line).unwrap(), 0, "it ended");
+        assert_ne!(stderr.read_line(&mut line).unwrap(), 0, "it ended");
         assert!(line.starts_with(['0', '1']) && line.contains("/s, "), "{line}");
     }
     assert!(line.ends_with("/s, 35 bytes\n"), "{line}");
@@ -748,4 +749,67 @@ fn bindings_of_one_topic_that_write_in_different_formats_are_all_shown() {
         assert_eq!(shown, expected, "{messages:?}");
         assert!(messages.iter().all(|message| message["value"]["id"].is_u64()), "{messages:?}");
     }
+}
+
+/// A load in a process group of its own, as a shell starts it; its stderr up to the line that `until` is about.
+fn load_until(case: &Case, more: &[&str], until: &str) -> (Child, BufReader<ChildStderr>) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_materialize-kafka"));
+    command.args(["preview", "--generate", "1000000000", "--output", "jsonl", "--source"]);
+    command.arg(case.path("flow.yaml")).args(more);
+    command.env_remove("LOG_LEVEL").env_remove("FLOW_RUNTIME_CODEC");
+    command.process_group(0).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
+    wait_for(&mut stderr, until);
+    (child, stderr)
+}
+
+fn wait_for(stderr: &mut BufReader<ChildStderr>, part: &str) {
+    let mut all = String::new();
+    loop {
+        let start = all.len();
+        assert_ne!(stderr.read_line(&mut all).unwrap(), 0, "it ended: {all}");
+        if all[start..].contains(part) {
+            return;
+        }
+    }
+}
+
+/// As a terminal does it: to the whole group.
+fn signal(child: &Child, name: &str) {
+    let group = format!("-{}", child.id());
+    assert!(Command::new("kill").args(["-s", name, "--", &group]).status().unwrap().success());
+}
+
+#[test]
+fn a_load_that_is_stopped_ends_with_its_figures() {
+    let case = Case::new(&generated(&json!({"message_format": "JSON"})), "");
+    for (name, status) in [("INT", 130), ("TERM", 143)] {
+        let (child, mut stderr) = load_until(&case, &["--transaction-size", "5000"], " document");
+        signal(&child, name);
+        wait_for(&mut stderr, &format!("stopped by SIG{name}: what was sent is being committed"));
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(status));
+        let figures: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(figures["stopped_by"], format!("SIG{name}"));
+        let [documents, transactions, bytes] =
+            ["documents", "transactions", "message_bytes"].map(|figure| figures[figure].as_u64().unwrap());
+        assert!(documents > 0 && bytes > documents && transactions == documents.div_ceil(5000), "{figures}");
+    }
+}
+
+#[test]
+fn a_load_whose_commit_takes_too_long_is_ended_by_a_second_signal() {
+    let cluster = Cluster::new(1).unwrap();
+    cluster.create_topic("made", 1).unwrap();
+    let config = json!({"message_format": "JSON", "bootstrap_servers": cluster.bootstrap_servers()});
+    let case = Case::new(&generated(&config), "");
+    let (child, mut stderr) = load_until(&case, &["--live"], " document");
+    cluster.broker_down(1).unwrap();
+    signal(&child, "INT");
+    wait_for(&mut stderr, "a second signal ends at once");
+    signal(&child, "INT");
+    wait_for(&mut stderr, "stopped by SIGINT again; what was not committed is given up");
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), &output.stdout[..]), (Some(130), &b""[..]));
 }

@@ -8,7 +8,7 @@
 //!
 //! Threads: the caller's sends requests and waits for responses; `reader` reads the topics; one
 //! `connector-log` for each process passes its log on; `generator`s make documents; `progress` tells how far it is;
-//! one worker of a tokio runtime serves the embedded registry; librdkafka has its own.
+//! one worker of a tokio runtime serves the embedded registry and waits for signals; librdkafka has its own.
 
 mod avro;
 mod connector;
@@ -24,6 +24,7 @@ mod progress;
 mod reader;
 mod servers;
 mod sessions;
+mod stop;
 pub mod task;
 
 use std::collections::BTreeMap;
@@ -48,6 +49,7 @@ use self::progress::{Counted, Counters, Goal, Progress, Screen, tell};
 use self::reader::Reader;
 use self::servers::Servers;
 use self::sessions::Documents;
+use self::stop::{Signal, Stop};
 use self::task::source::Source;
 use self::task::{BuiltTask, Fixture, Task, TaskBinding};
 use crate::config::{Deletions, EndpointConfig, Formats, Resource};
@@ -132,7 +134,8 @@ pub enum Output {
     Jsonl,
 }
 
-/// Runs a preview and returns the exit status: 0, or 1 after an error, which stderr tells.
+/// Runs a preview and returns the exit status: 0, or 1 after an error, which stderr tells, or a signal's, which has stopped a
+/// load.
 pub fn run(args: &Args) -> ExitCode {
     let level = std::env::var("LOG_LEVEL").ok().and_then(|level| level.parse().ok());
     // Only a process that logs already refuses this.
@@ -144,7 +147,8 @@ pub fn run(args: &Args) -> ExitCode {
         .with_writer(|| Screen)
         .try_init();
     match preview(args) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(None) => ExitCode::SUCCESS,
+        Ok(Some(signal)) => ExitCode::from(signal.status()),
         // Whoever read the output has seen enough.
         Err(Error::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
@@ -155,7 +159,8 @@ pub fn run(args: &Args) -> ExitCode {
     }
 }
 
-fn preview(args: &Args) -> Result<(), Error> {
+/// Gives the signal by which a load was stopped.
+fn preview(args: &Args) -> Result<Option<Signal>, Error> {
     let start = Instant::now();
     let source = Source::read(&args.source)?;
     let mut task = Task::new(source.materialization(args.name.as_deref())?)?;
@@ -203,10 +208,14 @@ fn preview(args: &Args) -> Result<(), Error> {
         }
         (None, Some(fixture)) => Documents::Fixture(task.transactions(fixture)),
         // The command line asks for one of the two.
-        (None, None) => return Ok(()),
+        (None, None) => return Ok(None),
     };
     let progress = Progress::start(Arc::clone(&counters), goal, args.color.wanted(&io::stderr()));
     let told = order.map(|_| launch.measure());
+    let stop = Stop::default();
+    if order.is_some() {
+        stop.watch(runtime.handle())?;
+    }
     let plan = sessions::Plan {
         launch: &launch,
         task: &task,
@@ -215,6 +224,7 @@ fn preview(args: &Args) -> Result<(), Error> {
         counters: &counters,
         ignores: &ignoring(&servers.endpoint, &task.spec)?,
         reader: reader.as_mut(),
+        stop: &stop,
     };
     let mut load = sessions::run(plan, documents)?;
     if let Some(told) = told {
@@ -237,7 +247,10 @@ fn preview(args: &Args) -> Result<(), Error> {
     } else {
         drop(progress);
     }
-    if order.is_some() { print_load(args, &load) } else { Ok(()) }
+    if order.is_some() {
+        print_load(args, &load)?;
+    }
+    Ok(load.stopped_by)
 }
 
 /// For each binding, whether nothing is published of a deletion.
