@@ -182,6 +182,11 @@ fn the_bindings_of_a_specification_are_checked_with_their_topics() {
     );
     let topics: Vec<_> = findings(&whole, "topic").iter().map(|finding| (finding[0], finding[1])).collect();
     assert_eq!(topics, [("acme.things", "ok")]);
+
+    for name in ["things", "acme.things"] {
+        let (whole, _) = check(&config.to_string(), &["--topic", name]);
+        assert_eq!(findings(&whole, "topic")[0][..2], ["acme.things", "ok"], "with the prefix or without it");
+    }
 }
 
 #[test]

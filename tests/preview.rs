@@ -616,6 +616,12 @@ fn topics_may_be_chosen() {
         "{}",
         chosen.stdout
     );
+    let prefixed = json!({"message_format": "JSON", "advanced": {"topic_prefix": "p."}});
+    let case = Case::new(&things(&prefixed), "[\"acme/things\",{\"id\":7}]\n");
+    for name in ["things", "p.things"] {
+        assert_eq!(case.run(&["--output", "jsonl", "--topic", name]).messages().len(), 1, "{name}");
+    }
+    assert!(case.run(&["--topic", "p.p.things"]).error().contains("no binding writes to it"));
     let wrong = orders(&["--name", "shop/json", "--topic", "oders"]);
     assert!(
         wrong.error().starts_with("--topic oders: no binding writes to it; the task's topics are "),

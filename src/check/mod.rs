@@ -31,7 +31,7 @@ pub struct Args {
     /// The endpoint's configuration: a file of JSON or YAML. Without it, that of the specification.
     #[arg(long, value_name = "FILE", required_unless_present = "source")]
     pub config: Option<PathBuf>,
-    /// A topic to check as well; may be given several times.
+    /// A topic to check as well, named as in a resource or with advanced.topic_prefix before it; may be given several times.
     #[arg(long, value_name = "NAME")]
     pub topic: Vec<String>,
     /// A specification (flow.yaml or JSON): its bindings and their topics are checked as well.
@@ -105,8 +105,10 @@ fn check<W: Write>(args: &Args, report: &mut Report<W>) -> io::Result<()> {
         None => Vec::new(),
     };
     for name in &args.topic {
+        let prefix = &config.advanced.topics.topic_prefix;
+        let bare = name.strip_prefix(prefix.as_str()).filter(|bare| !bare.is_empty()).unwrap_or(name);
         // As a binding's resource that says nothing else of it.
-        let resource = json!({ "topic": name }).to_string();
+        let resource = json!({ "topic": bare }).to_string();
         match Resource::parse(resource.as_bytes()).and_then(|resource| config.topic(&resource)) {
             Ok(topic) if topics.iter().any(|other| other.name == topic.name) => {}
             Ok(topic) => topics.push(topic),

@@ -36,6 +36,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use clap::ValueEnum;
+use serde_json::Value;
 
 pub use error::Error;
 
@@ -90,7 +91,8 @@ pub struct Args {
     /// Stop after N documents; the transaction that they end in is committed.
     #[arg(long, value_name = "N")]
     pub limit: Option<u64>,
-    /// Only the bindings that write to this topic; may be given several times.
+    /// Only the bindings that write to this topic, named as in their resources or with advanced.topic_prefix before it;
+    /// may be given several times.
     #[arg(long, value_name = "NAME")]
     pub topic: Vec<String>,
     /// The materialization to run; needed if the specification has several.
@@ -333,17 +335,24 @@ fn keep_topics(task: &mut Task, topics: &[String]) -> Result<(), Error> {
     if topics.is_empty() {
         return Ok(());
     }
+    // What is wrong with the configuration or a resource is for the connector to tell, if it is kept.
+    let prefix = task.config.pointer("/advanced/topic_prefix").and_then(Value::as_str).unwrap_or_default();
     let topic_of = |binding: &TaskBinding| {
-        // What is wrong with a resource is for the connector to tell, if it is kept.
         Resource::parse(binding.resource.to_string().as_bytes())
             .ok()
             .map(|resource| resource.topic.to_string())
     };
+    let is_meant = |given: &str, topic: &str| given == topic || given.strip_prefix(prefix) == Some(topic);
     let of_task: Vec<_> = task.bindings.iter().filter_map(topic_of).collect();
-    if let Some(unknown) = topics.iter().find(|topic| !of_task.contains(topic)) {
+    if let Some(unknown) = topics.iter().find(|given| !of_task.iter().any(|topic| is_meant(given, topic))) {
         return Err(Error::UnknownTopic { topic: unknown.clone(), topics: of_task.join(", ") });
     }
-    task.bindings.retain(|binding| topic_of(binding).is_some_and(|topic| topics.contains(&topic)));
+    let kept = |binding: &TaskBinding| {
+        topic_of(binding).is_some_and(|topic| topics.iter().any(|given| is_meant(given, &topic)))
+    };
+    let kept: Vec<bool> = task.bindings.iter().map(kept).collect();
+    let mut kept = kept.into_iter();
+    task.bindings.retain(|_| kept.next().unwrap_or_default());
     Ok(())
 }
 
