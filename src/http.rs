@@ -1,12 +1,12 @@
 //! What both clients of other people's HTTP servers need, the schema registry's and the authorization server's: answers
-//! that are read up to a limit, why a request failed, and texts of the other side without our secrets.
+//! that are read up to a limit, authorities to trust, why a request failed, and texts of the other side without our secrets.
 
 use std::error::Error as StdError;
 use std::io;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use reqwest::Response;
+use reqwest::{Certificate, ClientBuilder, Response};
 use serde_json::Value;
 use url::form_urlencoded;
 
@@ -37,6 +37,31 @@ pub(crate) fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn StdEr
 /// What the deepest cause says; the outer ones only say that a request failed.
 pub(crate) fn innermost(error: &reqwest::Error) -> String {
     causes(error).last().map_or_else(String::new, |cause| cause.to_string().chars().take(SHOWN).collect())
+}
+
+/// A client that trusts these authorities, PEM text, in place of the system's; or what is wrong with the text.
+pub(crate) fn trusting(client: ClientBuilder, authorities: &str) -> Result<ClientBuilder, String> {
+    let authorities =
+        Certificate::from_pem_bundle(authorities.as_bytes()).map_err(|error| innermost(&error))?;
+    if authorities.is_empty() {
+        return Err("it has no certificate".to_owned());
+    }
+    let client = client.tls_built_in_root_certs(false);
+    Ok(authorities.into_iter().fold(client, ClientBuilder::add_root_certificate))
+}
+
+/// Whether a request to an address of https failed because TLS did: the handshake, or by an alert that came behind it (that
+/// the client has no certificate, say).
+pub(crate) fn is_about_tls(error: &reqwest::Error) -> bool {
+    causes(error).filter_map(|cause| cause.downcast_ref::<io::Error>()).any(|cause| {
+        cause.kind() == io::ErrorKind::InvalidData
+            || (error.is_connect() && cause.kind() == io::ErrorKind::UnexpectedEof)
+    })
+}
+
+/// Whether TLS failed because of the server's certificate. rustls has a type for that, which is not ours to see.
+pub(crate) fn is_about_the_certificate(error: &reqwest::Error) -> bool {
+    is_about_tls(error) && innermost(error).starts_with("invalid peer certificate")
 }
 
 /// Whether the host's name could not be resolved: the one cause that has no type of its own, hyper-util only says it.

@@ -147,7 +147,7 @@ fn what_cannot_be_had_is_refused_with_a_remedy() {
             json!({"timestamp": "when"}),
             None,
             "binding 0: timestamp names field \"when\", which collection acme/things does not have; name one of its \
-             fields, or flow_published_at",
+             fields, or flow_published_at, or none",
         ),
         (
             json!({"timestamp": "text"}),
@@ -164,7 +164,7 @@ fn what_cannot_be_had_is_refused_with_a_remedy() {
         (
             json!({"header_fields": ["collection"], "headers": {"flow_collection": "mine"}}),
             None,
-            "binding 0: reading the endpoint configuration: /advanced/headers is \"flow_collection\": \
+            "binding 0: reading the endpoint configuration: /advanced/headers/flow_collection: \
              header_fields has collection, which makes a header of this name: remove one of them",
         ),
     ] {

@@ -169,11 +169,11 @@ impl ClientContext for Said {
 impl ConsumerContext for Said {}
 
 fn eventually(condition: impl Fn() -> bool, what: &str) {
-    for _ in 0..60 {
+    for _ in 0..240 {
         if condition() {
             return;
         }
         std::thread::sleep(Duration::from_millis(500));
     }
-    assert!(condition(), "not within a minute: {what}");
+    assert!(condition(), "not within two minutes: {what}");
 }

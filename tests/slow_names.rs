@@ -13,7 +13,9 @@ use materialize_kafka::kafka::{self, Outbox, Topic};
 use serde_json::json;
 
 /// Far longer than anything here may take.
-const LOOK_UP: Duration = Duration::from_secs(25);
+const LOOK_UP: Duration = Duration::from_secs(200);
+/// Whatever else the machine does.
+const IN_TIME: Duration = Duration::from_secs(60);
 
 #[test]
 fn a_question_ends_in_time_though_the_look_up_does_not() {
@@ -21,7 +23,7 @@ fn a_question_ends_in_time_though_the_look_up_does_not() {
     let started = Instant::now();
     let error = kafka::probe(&config, Duration::from_millis(300)).unwrap_err().to_string();
     assert!(error.contains("no usable answer from the brokers at slow.test:9092"), "{error}");
-    assert!(started.elapsed() < Duration::from_secs(3), "it took {:?}", started.elapsed());
+    assert!(started.elapsed() < IN_TIME, "it took {:?}", started.elapsed());
 }
 
 #[test]
@@ -50,7 +52,27 @@ fn one_slow_name_of_several_keeps_nobody_waiting() {
     outbox.push(0, true).unwrap();
     assert_eq!(outbox.commit().unwrap().messages, 1);
     drop(outbox);
-    assert!(started.elapsed() < Duration::from_secs(15), "it took {:?}", started.elapsed());
+    assert!(started.elapsed() < IN_TIME, "it took {:?}", started.elapsed());
+}
+
+/// Whichever thread is the first to see the end, it is not the session's that takes a client down.
+#[test]
+fn no_client_of_many_is_waited_for() {
+    let cluster = Cluster::new(1).unwrap();
+    cluster.create_topic("t", 64).unwrap();
+    let mut config = config(&format!("{},slow.test:9092", cluster.bootstrap_servers()));
+    config.advanced.producers = 16;
+    for _ in 0..3 {
+        let topic = Topic {
+            name: "t".into(),
+            owner: "binding 0, collection c".into(),
+            partitioning: Partitioning::default(),
+        };
+        let outbox = Outbox::open(&config, vec![topic], Box::new(drop)).unwrap();
+        let started = Instant::now();
+        drop(outbox);
+        assert!(started.elapsed() < IN_TIME, "it took {:?}", started.elapsed());
+    }
 }
 
 fn config(brokers: &str) -> EndpointConfig {

@@ -48,12 +48,7 @@ impl HeaderField {
 }
 
 pub(super) fn headers() -> Setting<Option<BTreeMap<String, String>>> {
-    map().then(|members, name, headers| {
-        if headers.contains_key("") {
-            return Err(members.invalid(name, "", "a header needs a name".to_owned()));
-        }
-        Ok(headers)
-    })
+    map()
 }
 
 pub(super) fn header_fields() -> Setting<Option<Vec<HeaderField>>> {
@@ -86,6 +81,9 @@ pub(super) fn timestamp() -> Setting<Option<String>> {
     filled()
 }
 
+/// What stands in the place of a field's name where a binding is to be without it.
+const TIME_OF_SENDING: &str = "none";
+
 impl EndpointConfig {
     /// What the messages of a binding have beside key and value.
     ///
@@ -101,17 +99,20 @@ impl EndpointConfig {
         let all = Annotations {
             headers: resource.headers.clone().or(of_endpoint.headers),
             header_fields: resource.header_fields.clone().or(of_endpoint.header_fields),
-            timestamp: resource.timestamp.clone().or(of_endpoint.timestamp),
+            timestamp: resource
+                .timestamp
+                .clone()
+                .or(of_endpoint.timestamp)
+                .filter(|field| field != TIME_OF_SENDING),
         };
         let constant = |field: &&HeaderField| {
             all.headers.as_ref().is_some_and(|headers| headers.contains_key(field.header()))
         };
         match all.header_fields.iter().flatten().find(constant) {
             None => Ok(all),
-            Some(field) => Err(Error::Invalid {
+            Some(field) => Err(Error::Refused {
                 part,
-                pointer: place.to_owned(),
-                value: field.header().to_owned(),
+                pointer: format!("{place}/{}", field.header()),
                 reason: format!(
                     "header_fields has {}, which makes a header of this name: remove one of them",
                     field.as_str()

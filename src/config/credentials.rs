@@ -9,11 +9,12 @@ use super::kinds::{choice, filled, map};
 use super::members::Members;
 use super::option::{choices, options};
 use super::secret::Secret;
+use super::tls::certificates;
 
 options! {
     /// How the connector proves to the brokers who it is.
     #[derive(Clone, Debug, PartialEq, Eq)]
-    pub enum Credentials by auth_type = "Kind of login" {
+    pub enum Credentials by auth_type = "Kind of login", checked by authority_of_https {
         /// A user name and a password that the brokers know.
         UserPassword = "user_password", "SASL user and password" {
             /// How the password is proved to the brokers.
@@ -33,6 +34,9 @@ options! {
             token_endpoint: Url = "Token endpoint", filled()
                 .then(|members, name, text| read_token_endpoint(members, name, &text))
                 .required("give the address where the authorization server hands out tokens");
+            /// Certificates of the authorities that may have signed the token endpoint's, as PEM text. Without it they are those
+            /// that the system trusts, or those of SSL_CERT_FILE; tls_certificates are for the brokers alone.
+            token_endpoint_ca_certificate: Option<String> = "CA certificate of the token endpoint", certificates();
             /// Id of the client that tokens are for.
             client_id: String = "Client id", filled().required("give the id of the client that tokens are for");
             /// Secret of the client.
@@ -117,18 +121,31 @@ fn check_extensions(
     for (key, value) in &extensions {
         if key == "auth" {
             let why = "this name is the token's own: leave it out".to_owned();
-            return Err(members.invalid(name, key, why));
+            return Err(members.refused(&members.entry(name, key), why));
         }
-        if key.is_empty() || !key.bytes().all(|byte| byte.is_ascii_alphabetic()) {
-            let why = "expected names of letters a-z and A-Z".to_owned();
-            return Err(members.invalid(name, key, why));
+        if !key.bytes().all(|byte| byte.is_ascii_alphabetic()) {
+            let why = "expected a name of letters a-z and A-Z".to_owned();
+            return Err(members.refused(&members.entry(name, key), why));
         }
         if !value.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ') {
             let why = "expected a value of printable ASCII characters".to_owned();
-            return Err(members.invalid(&format!("{name}/{key}"), "***", why));
+            return Err(members.invalid(&members.entry(name, key), "***", why));
         }
     }
     Ok(extensions)
+}
+
+/// What is asked without TLS shows no certificate.
+fn authority_of_https(read: Credentials, members: &Members<'_>) -> Result<Credentials, Error> {
+    if let Credentials::OauthClientCredentials { token_endpoint, token_endpoint_ca_certificate, .. } = &read
+        && token_endpoint_ca_certificate.is_some()
+        && token_endpoint.scheme() != "https"
+    {
+        let reason = "token_endpoint is asked without TLS, so nothing is signed: leave it out, or give an address that begins \
+                      with https://";
+        return Err(members.invalid("token_endpoint_ca_certificate", "***", reason.to_owned()));
+    }
+    Ok(read)
 }
 
 fn read_region(text: &str) -> Result<String, String> {

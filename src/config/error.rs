@@ -80,6 +80,16 @@ pub enum Error {
         /// Why it cannot be used and what was expected.
         reason: String,
     },
+    /// A member cannot be there at all, whatever its value.
+    #[error("reading the {part}: {pointer}: {reason}")]
+    Refused {
+        /// Which configuration.
+        part: Part,
+        /// JSON pointer to the member; what its name has of a secret is hidden.
+        pointer: String,
+        /// Why, and what to do instead.
+        reason: String,
+    },
 }
 
 fn place(pointer: &str) -> &str {

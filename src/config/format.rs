@@ -47,7 +47,8 @@ choices! {
     pub enum Deletions {
         /// The key without a value, by which compaction removes the messages of the key.
         Tombstone = "tombstone",
-        /// The whole message; its field _meta/op, which is selected then, is d. Compaction keeps it.
+        /// The whole message; its field _meta/op, which is selected then, is d. Compaction keeps it. In Avro the field is JSON text
+        /// in the map _flow_extra, and header_fields with operation easier to read.
         Document = "document",
         /// Nothing: what was published of the document before stays.
         Ignore = "ignore",

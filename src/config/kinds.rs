@@ -26,17 +26,6 @@ pub(super) fn filled() -> Setting<Option<String>> {
     Setting::new(json!({"type": "string"}), |members, name| Ok(members.filled(name)?.map(str::to_owned)))
 }
 
-/// A certificate or key as PEM text; an empty one is as good as none. Errors do not repeat it.
-pub(super) fn pem() -> Setting<Option<String>> {
-    filled().with("multiline", true).then(|members, name, text| {
-        if text.contains("-----BEGIN ") {
-            return Ok(text);
-        }
-        let reason = "expected PEM text, with a line that starts with -----BEGIN: give the content of the file, not its name";
-        Err(members.invalid(name, "***", reason.to_owned()))
-    })
-}
-
 impl Setting<Option<String>> {
     /// The text is stored encrypted and never printed, nor a text elsewhere that has it within.
     pub(super) fn secret(self) -> Setting<Option<Secret>> {

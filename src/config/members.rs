@@ -98,8 +98,12 @@ impl<'a> Members<'a> {
         let Some(members) = self.object(name)? else { return Ok(None) };
         let present = members.map.iter().filter(|(_, value)| !value.is_null());
         let texts = present.map(|(key, value)| {
-            // A key is a value as well: it may be anything that was pasted there.
-            let place = escaped(&self.shown(key));
+            if key.is_empty() {
+                return Err(
+                    self.refused(name, "a name in it is empty: fill it in, or take it out".to_owned())
+                );
+            }
+            let place = self.key(key);
             if key.contains('\0') {
                 return Err(members.invalid(&place, "***", NUL.to_owned()));
             }
@@ -171,6 +175,21 @@ impl<'a> Members<'a> {
     /// `value` is what the message repeats, so it must not be of a place that holds a secret.
     pub(super) fn invalid(&self, name: &str, value: &str, reason: String) -> Error {
         Error::Invalid { part: self.part, pointer: self.at(name), value: self.shown(value), reason }
+    }
+
+    /// A member that cannot be there, for a reason that is not its value's.
+    pub(super) fn refused(&self, name: &str, reason: String) -> Error {
+        Error::Refused { part: self.part, pointer: self.at(name), reason }
+    }
+
+    /// The place of one of the texts of a [`map`](Self::map), for errors.
+    pub(super) fn entry(&self, map: &str, key: &str) -> String {
+        format!("{map}/{}", self.key(key))
+    }
+
+    /// A name that the user chose, as a part of a pointer. It is a value as well: it may be anything that was pasted there.
+    fn key(&self, key: &str) -> String {
+        escaped(&self.shown(key))
     }
 
     /// Whether a text has one of the configuration's secrets within, because it was pasted into a second place.

@@ -43,6 +43,7 @@ mod members;
 mod names;
 mod option;
 mod partitioning;
+mod pem;
 mod registry;
 mod secret;
 mod tls;
@@ -153,20 +154,18 @@ impl EndpointConfig {
         self.schema_registry.as_ref().map_or(SubjectStrategy::TopicHash, |registry| registry.subject_strategy)
     }
 
-    /// The full name of the record of a binding's values.
+    /// The full name of the record of a binding's values, if it was given one, or is to be found by it.
     #[must_use]
-    pub fn record_name(&self, resource: &Resource) -> String {
+    pub fn record_name(&self, resource: &Resource) -> Option<String> {
         let namespace = self.schema_registry.as_ref().and_then(|registry| registry.record_namespace.as_ref());
         match (&resource.record_name, self.subject_strategy()) {
-            (Some(name), _) => name.within(namespace),
+            (Some(name), _) => Some(name.within(namespace)),
             (None, SubjectStrategy::RecordName | SubjectStrategy::TopicRecordName) => {
-                RecordName::of_topic(resource.topic.as_str()).within(namespace)
+                Some(RecordName::of_topic(resource.topic.as_str()).within(namespace))
             }
-            // As ever, so that bytes and subjects stay what they are.
-            (None, SubjectStrategy::TopicHash | SubjectStrategy::TopicName) => match namespace {
-                None => "root".to_owned(),
-                Some(namespace) => format!("{namespace}.root"),
-            },
+            (None, SubjectStrategy::TopicHash | SubjectStrategy::TopicName) => {
+                namespace.map(|namespace| format!("{namespace}.root"))
+            }
         }
     }
 
@@ -217,7 +216,8 @@ options! {
         /// Properties of the topic, if it is created, beside those of advanced.topic_config; one that both have is taken
         /// from here.
         pub topic_config: BTreeMap<String, String> = "Topic configuration", map().or(json!({}));
-        /// Name of the Avro record of values; that of keys has .Key behind it. With dots it is a full name, else
+        /// Name of the record of values, in Avro and, where subjects are named by records, as the title of JSON schemas; that of
+        /// keys has Key behind it (OrderKey), those of nested records their path (Order_customer). With dots it is a full name, else
         /// schema_registry.record_namespace of the endpoint stands before it. Without it the record is called root, or
         /// like the topic where schema_registry.subject_strategy is record_name or topic_record_name.
         pub record_name: Option<RecordName> = "Record name", filled().parsed(|name| RecordName::new(name));
@@ -245,7 +245,7 @@ options! {
         /// Headers with a value of each message's own: operation, collection, published_at.
         pub header_fields: Option<Vec<HeaderField>> = "Header fields",
             annotations::header_fields().instead_of("advanced.header_fields");
-        /// Field that the messages' timestamps are taken of.
+        /// Field that the messages' timestamps are taken of; none for the time of sending.
         pub timestamp: Option<String> = "Timestamp", annotations::timestamp().instead_of("advanced.timestamp");
     }
 }

@@ -3,10 +3,11 @@
 use url::Url;
 
 use super::error::Error;
-use super::kinds::{choice, filled, flag, pem, text};
+use super::kinds::{choice, filled, flag, text};
 use super::members::Members;
 use super::names::Namespace;
 use super::option::{choices, options};
+use super::pem::pem;
 use super::secret::Secret;
 
 options! {
@@ -36,7 +37,8 @@ options! {
         /// by its name or by that of the record, and a changed schema becomes a new version of its subject, which the
         /// registry takes by the subject's compatibility.
         pub subject_strategy: SubjectStrategy = "Subject name strategy", choice().or("topic_hash");
-        /// Namespace of the Avro records, such as com.example, where a record's name has no dots of its own.
+        /// Namespace of records, such as com.example, where a record's name has no dots of its own: in Avro, in subjects that are
+        /// named by records, and in the titles of JSON schemas there.
         pub record_namespace: Option<Namespace> = "Record namespace", filled().parsed(|name| Namespace::new(name));
         /// Register schemas that the registry does not have. Without it they are looked up, and it is an error if one is missing.
         pub auto_register: bool = "Register schemas", flag().or(true);
@@ -44,9 +46,10 @@ options! {
         /// the collection's schema in the order of fields, docs, names, aliases, defaults, and further fields that have
         /// defaults. A subject without versions is left to auto_register. Not with subject_strategy topic_hash.
         pub use_latest_version: bool = "Use the latest version", flag().or(false);
-        /// Compatibility that is set for subjects which have no versions yet. Subjects that exist keep theirs. Fields have no
-        /// defaults in the schemas, so FORWARD (fields may come) and NONE suit collections that change. Without it the registry's
-        /// own level holds.
+        /// Compatibility that is set for subjects which have no versions yet. Subjects that exist keep theirs. NONE takes whatever a
+        /// collection becomes. With json_schema BACKWARD takes new fields that may be absent; FORWARD does not. With Avro no other
+        /// level takes both new fields and required ones that become optional (README.md has a table). Without it the registry's own
+        /// level holds.
         pub compatibility: Option<Compatibility> = "Compatibility", choice();
     }
 }
@@ -105,7 +108,7 @@ choices! {
         TopicHash = "topic_hash",
         /// The topic and the part, orders-key and orders-value (Confluent's TopicNameStrategy, the default of its clients).
         TopicName = "topic_name",
-        /// The full name of the record, com.example.Order.Key and com.example.Order (RecordNameStrategy).
+        /// The full name of the record, com.example.OrderKey and com.example.Order (RecordNameStrategy).
         RecordName = "record_name",
         /// The topic and the full name of the record, orders-com.example.Order (TopicRecordNameStrategy).
         TopicRecordName = "topic_record_name",

@@ -80,8 +80,8 @@ fn the_fullest_configuration_is_read() {
         "mechanism":"SCRAM-SHA-512","username":"u","password":"p"},"tls":"system_certificates",
         "message_format":"Avro","compression":"zstd","schema_registry":{"endpoint":" https://r/base/, ,https://s,",
         "username":"ru","password":"rp","schema_registry_type":"confluent","subject_strategy":"topic_record_name",
-        "record_namespace":"com.acme","auto_register":true,"use_latest_version":true,"compatibility":"FULL_TRANSITIVE","client_certificate":"-----BEGIN CERTIFICATE-----",
-        "client_key":"-----BEGIN PRIVATE KEY-----","ca_certificate":"-----BEGIN CERTIFICATE-----x"},"topic_partitions":12,
+        "record_namespace":"com.acme","auto_register":true,"use_latest_version":true,"compatibility":"FULL_TRANSITIVE","client_certificate":"-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----",
+        "client_key":"-----BEGIN PRIVATE KEY-----\n-----END PRIVATE KEY-----","ca_certificate":"-----BEGIN CA-----\n-----END CA-----"},"topic_partitions":12,
         "topic_replication_factor":-1,"advanced":{"stall_timeout":"90s","in_flight_bytes":1048576,
         "in_flight_messages":5000,"producers":4,
         "delivery":"at_least_once","progress_topic":"progress","transaction_timeout":"5m",
@@ -106,9 +106,9 @@ fn the_fullest_configuration_is_read() {
                 username: Some("ru".to_owned()),
                 password: Some(Secret::new("rp")),
                 bearer_token: None,
-                client_certificate: Some("-----BEGIN CERTIFICATE-----".to_owned()),
-                client_key: Some(Secret::new("-----BEGIN PRIVATE KEY-----")),
-                ca_certificate: Some("-----BEGIN CERTIFICATE-----x".to_owned()),
+                client_certificate: Some("-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----".to_owned()),
+                client_key: Some(Secret::new("-----BEGIN PRIVATE KEY-----\n-----END PRIVATE KEY-----")),
+                ca_certificate: Some("-----BEGIN CA-----\n-----END CA-----".to_owned()),
                 subject_strategy: SubjectStrategy::TopicRecordName,
                 record_namespace: Some(Namespace::new("com.acme").unwrap()),
                 auto_register: true,
@@ -420,7 +420,7 @@ fn a_registrys_login_is_one_and_whole() {
             refusal(&format!(r#"{{"schema_registry":{{"endpoint":"https://r, http://s",{members}}}}}"#));
         error.replace("reading the endpoint configuration: /schema_registry/", "")
     };
-    let pem = "-----BEGIN X";
+    let pem = r"-----BEGIN X-----\n-----END X-----";
     assert_eq!(
         refusal(r#""use_latest_version":true"#),
         r#"use_latest_version is "true": with subject_strategy topic_hash a subject has no other schema than that of the documents: choose topic_name, record_name or topic_record_name, or remove it"#
@@ -436,6 +436,10 @@ fn a_registrys_login_is_one_and_whole() {
     assert_eq!(
         refusal(r#""bearer_token":"t0ken\n""#),
         r#"bearer_token is "***": expected letters, digits and signs of ASCII, without blanks or line ends"#
+    );
+    assert!(
+        refusal(r#""client_certificate":"-----BEGIN X-----\\nhunter2\\n-----END X-----""#)
+            .starts_with(r#"client_certificate is "***": it has \n as two characters"#)
     );
     assert_eq!(
         refusal(&format!(r#""client_certificate":"{pem}""#)),
@@ -464,10 +468,10 @@ fn records_have_the_names_that_strategy_and_options_give() {
         ));
         assert_eq!(config.subject_strategy().as_str(), strategy);
         let resource = format!(r#"{{"topic":"shop.orders","record_name":"{resource}"}}"#);
-        config.record_name(&Resource::parse(resource.as_bytes()).unwrap())
+        config.record_name(&Resource::parse(resource.as_bytes()).unwrap()).unwrap_or_default()
     };
     for strategy in ["topic_hash", "topic_name"] {
-        assert_eq!(name(strategy, "", ""), "root");
+        assert_eq!(name(strategy, "", ""), "");
         assert_eq!(name(strategy, "com.acme", ""), "com.acme.root");
     }
     for strategy in ["record_name", "topic_record_name"] {
@@ -480,10 +484,7 @@ fn records_have_the_names_that_strategy_and_options_give() {
     }
     let plain = accepted("{}");
     let resource = Resource::parse(br#"{"topic":"orders"}"#).unwrap();
-    assert_eq!(
-        (plain.subject_strategy(), plain.record_name(&resource).as_str()),
-        (SubjectStrategy::TopicHash, "root")
-    );
+    assert_eq!((plain.subject_strategy(), plain.record_name(&resource)), (SubjectStrategy::TopicHash, None));
 
     assert_eq!(
         refusal(r#"{"schema_registry":{"endpoint":"http://r","record_namespace":"com.1"}}"#),
@@ -874,6 +875,9 @@ fn no_error_tells_a_secret() {
     assert_eq!(format!("{0} {0:?}", Secret::new("hunter2")), "*** ***");
 }
 
+/// What a place of PEM text takes as well.
+const PASTED: &str = "-----BEGIN hunter2,/-----\n-----END hunter2,/-----";
+
 /// A new secret cannot be forgotten: whatever the form calls one is hidden, wherever else it was pasted.
 #[test]
 fn every_secret_of_the_form_is_hidden_wherever_it_is_pasted() {
@@ -887,8 +891,8 @@ fn every_secret_of_the_form_is_hidden_wherever_it_is_pasted() {
                 for beside in leaves.iter().filter(|beside| beside.is_beside(secret)) {
                     beside.put(&mut document, beside.a_text());
                 }
-                secret.put(&mut document, "-----BEGIN hunter2,/");
-                other.put(&mut document, "-----BEGIN hunter2,/");
+                secret.put(&mut document, PASTED);
+                other.put(&mut document, PASTED);
                 let text = document.to_string();
                 let error = match part {
                     Part::Endpoint => endpoint(&text).err(),
@@ -1098,18 +1102,20 @@ fn headers_and_times_of_a_binding_win_over_the_endpoints() {
         config.annotations(&resource(r#","headers":{},"header_fields":[],"timestamp":"when""#)).unwrap();
     assert_eq!((own.headers, own.header_fields), (Some(BTreeMap::new()), Some(Vec::new())));
     assert_eq!(own.timestamp.as_deref(), Some("when"));
+    let without = config.annotations(&resource(r#","timestamp":"none""#)).unwrap();
+    assert_eq!((without.timestamp, without.header_fields), (None, all.header_fields));
     let none = accepted("{}").annotations(&resource("")).unwrap();
     assert_eq!(none, Annotations::default());
 
     for (more, expected) in [
         (
             "",
-            "reading the endpoint configuration: /advanced/headers is \"flow_operation\": header_fields has \
+            "reading the endpoint configuration: /advanced/headers/flow_operation: header_fields has \
              operation, which makes a header of this name: remove one of them",
         ),
         (
             r#","headers":{"flow_operation":"x"}"#,
-            "reading the resource configuration: /headers is \"flow_operation\": header_fields has operation, \
+            "reading the resource configuration: /headers/flow_operation: header_fields has operation, \
              which makes a header of this name: remove one of them",
         ),
     ] {
@@ -1124,7 +1130,7 @@ fn headers_that_cannot_be_are_refused() {
     for (advanced, expected) in [
         (
             r#"{"headers":{"":"a"}}"#,
-            "reading the endpoint configuration: /advanced/headers is \"\": a header needs a name",
+            "reading the endpoint configuration: /advanced/headers: a name in it is empty: fill it in, or take it out",
         ),
         (
             r#"{"header_fields":["operation","offset"]}"#,

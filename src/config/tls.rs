@@ -1,9 +1,10 @@
 //! How connections to the brokers are encrypted, and which certificates both sides show and trust.
 
 use super::error::Error;
-use super::kinds::{filled, pem};
+use super::kinds::filled;
 use super::members::Members;
 use super::option::{Setting, choices, options};
+use super::pem::pem;
 use super::secret::Secret;
 
 choices! {
@@ -30,7 +31,8 @@ options! {
     }
 }
 
-fn certificates() -> Setting<Option<String>> {
+/// Certificates, and no private key, which others would get to see.
+pub(super) fn certificates() -> Setting<Option<String>> {
     pem().then(|members, name, text| {
         if text.contains("CERTIFICATE-----") && !text.contains("PRIVATE KEY-----") {
             return Ok(text);
@@ -172,6 +174,26 @@ mod tests {
                 json!({"client_certificate": CERTIFICATE, "client_key": CERTIFICATE}),
                 "tls_certificates/client_key is \"***\": expected a private key, with a line such as \
                  -----BEGIN PRIVATE KEY-----",
+            ),
+            (
+                json!({"client_certificate": CERTIFICATE, "client_key": KEY.replace('\n', "\\n")}),
+                "tls_certificates/client_key is \"***\": it has \\n as two characters where a line should end: give it with \
+                 real line ends (in YAML as a block with | or in double quotes, in JSON with \\n and not \\\\n)",
+            ),
+            (
+                json!({"client_certificate": CERTIFICATE.replace('\n', " "), "client_key": KEY}),
+                "tls_certificates/client_certificate is \"***\": its line ends are lost, so that all of it stands on one line: \
+                 give it as the file has it, with -----BEGIN ...----- and -----END ...----- on lines of their own",
+            ),
+            (
+                json!({"ca_certificate": CERTIFICATE.replace("-----B", "  -----B")}),
+                "tls_certificates/ca_certificate is \"***\": its lines are indented: they must begin with -----BEGIN and \
+                 -----END, without blanks",
+            ),
+            (
+                json!({"client_certificate": CERTIFICATE, "client_key": &KEY[..40]}),
+                "tls_certificates/client_key is \"***\": a -----BEGIN line has no -----END line of the same kind behind it: \
+                 the text is cut off, give the whole of it",
             ),
             (
                 json!({"ca_certificate": "/etc/ssl/hunter.pem"}),

@@ -43,20 +43,21 @@ impl EndpointConfig {
     /// A name that is too long with its prefix, or that of [`Advanced::progress_topic`](super::Advanced); fewer replicas
     /// than must be in sync.
     pub fn topic(&self, resource: &Resource) -> Result<NewTopic, Error> {
-        let invalid = |place: &str, value: String, reason: String| Error::Invalid {
-            part: Part::Resource,
+        let invalid = |part: Part, place: &str, value: String, reason: String| Error::Invalid {
+            part,
             pointer: place.to_owned(),
             value,
             reason,
         };
         let name = format!("{}{}", self.advanced.topics.topic_prefix, resource.topic);
-        let name = Topic::new(name.as_str())
-            .map_err(|error| invalid("/topic", name, format!("{error}, with advanced.topic_prefix")))?;
+        let name = Topic::new(name.as_str()).map_err(|error| {
+            invalid(Part::Resource, "/topic", name, format!("{error}, with advanced.topic_prefix"))
+        })?;
         self.check_topic(&name)?;
         let mut config = self.advanced.topics.topic_config.clone();
         config.extend(resource.topic_config.clone());
         let replication_factor = resource.replication_factor.unwrap_or(self.topic_replication_factor);
-        let in_sync = config.get("min.insync.replicas").and_then(|text| text.trim().parse::<i32>().ok());
+        let in_sync = config.get(IN_SYNC).and_then(|text| text.trim().parse::<i32>().ok());
         if let Some(in_sync) =
             in_sync.filter(|in_sync| replication_factor > 0 && *in_sync > replication_factor)
         {
@@ -64,12 +65,19 @@ impl EndpointConfig {
                 "min.insync.replicas is more than the {replication_factor} replicas of the topic, so that nothing could be \
                  written: lower it, or raise the replication factor"
             );
-            return Err(invalid("/topic_config", in_sync.to_string(), reason));
+            let (part, map) = if resource.topic_config.contains_key(IN_SYNC) {
+                (Part::Resource, "/topic_config")
+            } else {
+                (Part::Endpoint, "/advanced/topic_config")
+            };
+            return Err(invalid(part, &format!("{map}/{IN_SYNC}"), in_sync.to_string(), reason));
         }
         let partitions = resource.partitions.unwrap_or(self.topic_partitions);
         Ok(NewTopic { name, partitions, replication_factor, config })
     }
 }
+
+const IN_SYNC: &str = "min.insync.replicas";
 
 fn read_prefix(text: &str) -> Result<String, String> {
     // With a letter behind it, or an empty one would be no name.

@@ -5,6 +5,8 @@
 
 use bumpalo::Bump;
 use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::fmt::temporal::Pieces;
 
 use super::element::{Element, Elements};
 use super::error::{Error, Part};
@@ -122,7 +124,8 @@ impl AnnotationPlan {
             Element::Negative(_) => return Ok(None),
             Element::String(text) => (milliseconds(text), text.to_owned()),
             Element::Bool(value) => (None, value.to_string()),
-            Element::Float(number) => (None, number.to_string()),
+            Element::Float(number) if number < 0.0 => return Ok(None),
+            Element::Float(number) => (whole(number), number.to_string()),
             Element::Json(text) => (None, text.to_owned()),
         };
         let name = || match place {
@@ -139,7 +142,22 @@ impl AnnotationPlan {
 /// Milliseconds since 1970, of a date-time or of whole milliseconds.
 fn milliseconds(text: &str) -> Option<i64> {
     let of_time = || text.parse::<Timestamp>().ok().map(Timestamp::as_millisecond);
-    text.parse().ok().or_else(of_time)
+    text.parse().ok().or_else(of_time).or_else(|| of_the_last_days(text))
+}
+
+/// Of the calendar's last days, which may be over in every time zone: 9999-12-31 stands for "for ever" in many a database.
+fn of_the_last_days(text: &str) -> Option<i64> {
+    let pieces = Pieces::parse(text).ok()?;
+    let offset = pieces.to_numeric_offset()?;
+    let time = pieces.time()?.on(pieces.date().year(), pieces.date().month(), pieces.date().day());
+    let since = time.duration_since(DateTime::constant(1970, 1, 1, 0, 0, 0, 0));
+    i64::try_from(since.as_millis()).ok()?.checked_sub(i64::from(offset.seconds()) * 1000)
+}
+
+/// A whole number: by JSON Schema an integer may be written with a fraction of zero.
+fn whole(number: f64) -> Option<i64> {
+    #[expect(clippy::cast_possible_truncation, reason = "the range is checked before")]
+    (number.fract() == 0.0 && number.abs() < 9.0e18).then_some(number as i64)
 }
 
 /// Keeps the elements of one side that are wanted.
@@ -214,6 +232,16 @@ mod tests {
         };
         let document = document("[17]", values, false);
         assert_eq!(plan("at").read(&document, &scratch), Ok(expected));
+        for (value, expected) in [
+            ("1700000000000.0", 1_700_000_000_000),
+            ("1.7e12", 1_700_000_000_000),
+            ("\"9999-12-31T23:59:59.999Z\"", 253_402_300_799_999),
+            ("\"9999-12-31T23:59:59-12:30\"", 253_402_345_799_000),
+        ] {
+            let values = format!("[null,{value},null]");
+            let annotation = plan("at").read(&self::document("[17]", &values, false), &scratch);
+            assert_eq!(annotation.map(|annotation| annotation.timestamp), Ok(Some(expected)), "{value}");
+        }
         let of_key = plan("id").read(&document, &scratch).unwrap();
         assert_eq!(of_key, Annotation { timestamp: Some(17), ..expected });
     }
@@ -225,6 +253,7 @@ mod tests {
             (r#"["c",null,null]"#, Some("c"), None),
             (r#"["x",-5,"1970-01-01T01:00:00Z"]"#, None, Some("1970-01-01T01:00:00Z")),
             (r#"[null,"1969-12-31T23:59:59Z",7]"#, None, None),
+            (r#"[null,-0.5,7]"#, None, None),
         ] {
             let expected = Annotation { operation, published_at, timestamp: None };
             assert_eq!(plan("at").read(&document("[1]", values, false), &scratch), Ok(expected), "{values}");
@@ -239,6 +268,8 @@ mod tests {
         for (value, shown) in [
             ("\"soon\"", "soon"),
             ("1.5", "1.5"),
+            ("2e19", "20000000000000000000"),
+            ("\"9999-12-31T23:59:59\"", "9999-12-31T23:59:59"),
             ("true", "true"),
             ("18446744073709551615", "18446744073709551615"),
         ] {

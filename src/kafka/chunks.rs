@@ -12,11 +12,11 @@ pub(super) struct Chunks {
     free: Vec<Vec<u8>>,
     /// Bytes of one ordinary chunk.
     size: usize,
-    /// Bytes of chunks in use and of keys, above which no further one is taken.
+    /// Bytes of chunks in use and of copies, above which no further one is taken.
     limit: usize,
     held: usize,
-    /// Bytes of keys without a delivery report, of which librdkafka has copies.
-    keys: usize,
+    /// Bytes of which librdkafka has copies, of messages without a delivery report: keys, and headers.
+    copies: usize,
 }
 
 /// A chunk in use.
@@ -31,12 +31,12 @@ struct Slot {
 
 impl Chunks {
     pub(super) fn new(size: usize, limit: usize) -> Self {
-        Self { slots: Vec::new(), vacant: Vec::new(), free: Vec::new(), size, limit, held: 0, keys: 0 }
+        Self { slots: Vec::new(), vacant: Vec::new(), free: Vec::new(), size, limit, held: 0, copies: 0 }
     }
 
     /// A chunk to write to, if there is room for one; one chunk passes always.
     pub(super) fn take(&mut self) -> Option<(u32, Vec<u8>)> {
-        let used = self.held + self.keys;
+        let used = self.held + self.copies;
         if used > 0 && used + self.size > self.limit {
             return None;
         }
@@ -82,19 +82,19 @@ impl Chunks {
         }
     }
 
-    /// Keys of so many bytes are about to be copied.
-    pub(super) fn copied(&mut self, keys: usize) {
-        self.keys += keys;
+    /// So many bytes are about to be copied.
+    pub(super) fn copied(&mut self, bytes: usize) {
+        self.copies += bytes;
     }
 
-    /// The copies of keys of so many bytes are gone.
-    pub(super) fn uncopied(&mut self, keys: usize) {
-        self.keys = self.keys.saturating_sub(keys);
+    /// Copies of so many bytes are gone.
+    pub(super) fn uncopied(&mut self, bytes: usize) {
+        self.copies = self.copies.saturating_sub(bytes);
     }
 
-    /// Whether there is room for copies of further keys.
-    pub(super) fn has_room(&self, keys: usize) -> bool {
-        self.held + self.keys + keys <= self.limit
+    /// Whether there is room for copies of so many bytes more.
+    pub(super) fn has_room(&self, bytes: usize) -> bool {
+        self.held + self.copies + bytes <= self.limit
     }
 
     /// Bytes of chunks in use.

@@ -159,8 +159,7 @@ impl Client {
         let mut text: [c_char; 512] = [0; 512];
         // SAFETY: the handle is live; at most `text.len()` bytes are written, ended by nul.
         unsafe {
-            let code =
-                Code(sys::rd_kafka_fatal_error(self.handle.as_ptr(), text.as_mut_ptr(), text.len()) as i32);
+            let code = Code(rd_kafka_fatal_error(self.handle.as_ptr(), text.as_mut_ptr(), text.len()));
             (code.0 != 0).then(|| (code, owned(text.as_ptr())))
         }
     }
@@ -432,6 +431,7 @@ impl Drop for Event {
 }
 
 /// What became of one message.
+///
 pub(super) struct Report<'a>(&'a RawMessage);
 
 impl Report<'_> {
@@ -457,12 +457,12 @@ impl Report<'_> {
         (self.0.err != 0).then_some(Code(self.0.err))
     }
 
-    /// The brokers' own words about the failure, where they said more than a code.
-    pub(super) fn words(&self) -> Option<String> {
+    /// The place of the words about the failure. They cannot be read: the string that librdkafka 2.12.1 gives here is one
+    /// that the broker thread has freed, or is about to.
+    pub(super) fn words_at(&self) -> usize {
         let message = std::ptr::from_ref(self.0).cast::<sys::rd_kafka_message_t>();
-        // SAFETY: the message is one of librdkafka's, live as long as its event; the string is copied.
-        let words = unsafe { owned(sys::rd_kafka_message_produce_errstr(message)) };
-        (!words.is_empty()).then_some(words)
+        // SAFETY: the message is one of librdkafka's, live as long as its event; only the pointer is read.
+        unsafe { sys::rd_kafka_message_produce_errstr(message) }.addr()
     }
 
     pub(super) fn key(&self) -> &[u8] {
@@ -555,14 +555,14 @@ fn reason(settings: &ClientConfig, error: &KafkaError) -> String {
 
 /// What librdkafka says of settings that do not go together, with the option that they come from.
 fn with_option(text: String) -> String {
-    let option = if text.contains("ssl.key.pem") {
+    let option = if text.contains("mismatch") || text.contains("rivate key check") {
+        "check that tls_certificates.client_key is the key of client_certificate"
+    } else if text.contains("ssl.key.pem") {
         "check tls_certificates.client_key and its password"
     } else if text.contains("ssl.certificate.pem") {
         "check tls_certificates.client_certificate"
     } else if text.contains("ssl.ca.pem") {
         "check tls_certificates.ca_certificate"
-    } else if text.contains("rivate key") {
-        "check that tls_certificates.client_key is the key of client_certificate"
     } else {
         "see advanced.client_properties"
     };
@@ -575,7 +575,8 @@ const SECRETS: [&str; 3] = ["sasl.password", "ssl.key.pem", "ssl.key.password"];
 // The bindings declare these with an `enum`, see `RawMessage`.
 unsafe extern "C" {
     fn rd_kafka_event_error(event: *mut sys::rd_kafka_event_t) -> c_int;
-    fn rd_kafka_error_code(error: *const sys::rd_kafka_error_t) -> c_int;
+    pub(super) fn rd_kafka_error_code(error: *const sys::rd_kafka_error_t) -> c_int;
+    fn rd_kafka_fatal_error(client: *mut sys::rd_kafka_t, text: *mut c_char, text_len: usize) -> c_int;
     fn rd_kafka_err2str(code: c_int) -> *const c_char;
     fn rd_kafka_err2name(code: c_int) -> *const c_char;
 }

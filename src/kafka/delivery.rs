@@ -13,13 +13,14 @@ use rdkafka_sys as sys;
 use rdkafka_sys::rd_kafka_resp_err_t as Name;
 use tracing::{debug, error, info, warn};
 
+use super::blame::{Blame, Blamed};
 use super::client::{Client, Code, Content, Event, Report};
 use super::error::Error;
 use super::layout::{ask_topics, described_topics};
 use super::ledger::{AckTracker, Reports, untag};
 use super::statistics::Statistics;
 
-/// Starts the thread of a client. It ends when the ledger is closing. `topics` are those of the ledger, in its order.
+/// Starts the thread of a client. It ends when the outbox has let go of the client. `topics` are those of the ledger, in its order.
 pub(super) fn start(client: Arc<Client>, ledger: Arc<AckTracker>, topics: Vec<String>) -> Result<(), Error> {
     let number = ledger.add_client();
     let counted = Arc::clone(&ledger);
@@ -30,6 +31,7 @@ pub(super) fn start(client: Arc<Client>, ledger: Arc<AckTracker>, topics: Vec<St
         topics,
         reports: Reports::default(),
         logs: LogLimit::default(),
+        sent_again: 0,
         spoilt: None,
     };
     thread::Builder::new().name("delivery".to_owned()).spawn(move || delivery.run()).map(drop).map_err(
@@ -38,6 +40,7 @@ pub(super) fn start(client: Arc<Client>, ledger: Arc<AckTracker>, topics: Vec<St
                 state.clients -= 1;
                 // Those of other clients end as well: nobody will use them.
                 state.closing = true;
+                state.released = true;
             });
             Error::Thread { reason: format!("could not be started: {error}") }
         },
@@ -52,6 +55,8 @@ struct Delivery {
     topics: Vec<String>,
     reports: Reports,
     logs: LogLimit,
+    /// Messages that were sent again, by the client's latest telling.
+    sent_again: u64,
     /// What librdkafka said of a transaction that it gave up.
     spoilt: Option<String>,
 }
@@ -93,18 +98,18 @@ impl Delivery {
                 }
                 ask_at = now + ASK_EVERY;
             }
-            let (closing, due) = {
+            let (released, due) = {
                 let state = self.ledger.lock();
-                (state.closing, state.due())
+                (state.released, state.due())
             };
-            if closing {
+            if released {
                 let by = *close_by.get_or_insert(now + CLOSE_WITHIN);
                 if due == 0 || now >= by {
                     break;
                 }
             }
         }
-        // The outbox has let go of its handles before it set `closing`: this takes the client down.
+        // The outbox has let go of its handles before it set `released`: this takes the client down.
         drop(self);
         drop(ended);
     }
@@ -139,7 +144,11 @@ impl Delivery {
                 self.ledger.grown(self.number, counts);
             }
             Content::Statistics(text) => {
-                if let Some(told) = Statistics::parse(&text) {
+                if let Some(mut told) = Statistics::parse(&text) {
+                    // What was too much for a moment is not in two tellings.
+                    let now = told.retries;
+                    told.retries = now.min(self.sent_again);
+                    self.sent_again = now;
                     self.ledger.statistics(self.number, told);
                 }
             }
@@ -156,19 +165,25 @@ impl Delivery {
     fn delivered(&mut self, event: &Event) {
         let reports = &mut self.reports;
         reports.clear();
-        let mut failure = None;
+        let mut blame = Blame::default();
         event.reports(|report| {
             reports.add(report.tag(), report.key_len(), report.bytes());
             let Some(code) = report.error() else { return };
             reports.add_failed();
-            if failure.is_none() && !self.ledger.has_failed() {
-                failure = Some(refused(&self.ledger, &self.client, self.spoilt.as_deref(), report, code));
+            if self.ledger.has_failed() {
+                return;
+            }
+            let error = || refused(&self.ledger, &self.client, self.spoilt.as_deref(), report, code);
+            if code.is(Name::RD_KAFKA_RESP_ERR__INVALID_DIFFERENT_RECORD) {
+                blame.innocent(error);
+            } else {
+                blame.suspect(report.words_at(), error);
             }
         });
         // Before the event is destroyed: then a flush that finds nothing left finds the ledger complete.
         self.ledger.acknowledge(reports);
-        if let Some(failure) = failure {
-            self.ledger.fail(failure);
+        if let Some(Blamed { error, or_the_other }) = blame.take() {
+            self.ledger.fail(if or_the_other { error.or_the_other() } else { error });
         }
     }
 
@@ -212,7 +227,7 @@ fn refused(
     }
     let (_, topic) = untag(report.tag());
     let message = (report.key(), report.bytes());
-    ledger.refused(topic as usize, report.partition(), message, code, report.words())
+    ledger.refused(topic as usize, report.partition(), message, code)
 }
 
 /// Says in the ledger that the thread has ended.

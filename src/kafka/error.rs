@@ -307,7 +307,18 @@ pub(super) fn remedy(code: i32) -> &'static str {
         ),
         (
             Name::RD_KAFKA_RESP_ERR_INVALID_RECORD,
-            "the topic's own checks refuse such records (a compacted topic needs keys; a schema check may be on)",
+            "the topic's own checks refuse such records (a compacted topic needs keys; timestamps have to be within its \
+             message.timestamp.before.max.ms and message.timestamp.after.max.ms; a schema check may be on)",
+        ),
+        (
+            Name::RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP,
+            "the topic takes no timestamp that is so far from the brokers' time: raise its message.timestamp.after.max.ms (an \
+             hour ahead by default) or message.timestamp.before.max.ms, have it write its own \
+             (message.timestamp.type=LogAppendTime), or name another field in timestamp, or none",
+        ),
+        (
+            Name::RD_KAFKA_RESP_ERR__INVALID_DIFFERENT_RECORD,
+            "it came in one batch with a record that is not valid",
         ),
         (
             Name::RD_KAFKA_RESP_ERR_UNSUPPORTED_COMPRESSION_TYPE,
@@ -348,7 +359,7 @@ pub(super) const FATAL_REMEDY: &str =
 pub(super) fn connection_remedy(code: i32, text: &str) -> &'static str {
     let is = |name: Name| name as i32 == code;
     if text.contains("Unsupported SASL mechanism") {
-        "set credentials.mechanism to one that the brokers support"
+        mechanism_remedy(text)
     } else if text.contains("not valid in current SASL state") {
         "this port takes no login: remove credentials, or use the port of a SASL listener"
     } else if text.contains("connecting to a PLAINTEXT broker listener") {
@@ -374,10 +385,37 @@ pub(super) fn connection_remedy(code: i32, text: &str) -> &'static str {
         "check the host name in bootstrap_servers, and that it resolves from here"
     } else if text.contains("Connection refused") {
         "check host and port in bootstrap_servers, and that the broker runs"
+    } else if text.contains("closed without a reason") {
+        "brokers do so on a port with TLS (SSL, SASL_SSL) when it is spoken to without: set tls; and on a port with a login \
+         (SASL) when there is none: set credentials; if neither is it, see the brokers' logs"
     } else if is(Name::RD_KAFKA_RESP_ERR__SSL) || text.contains("SSL") {
         "check that this port speaks TLS and that its certificate is valid"
     } else {
         "check host and port in bootstrap_servers, firewalls, and whether this port wants TLS (tls) or a login (credentials)"
+    }
+}
+
+/// What to set where the brokers do not have our mechanism. librdkafka's words name ours, and then theirs: "SASL PLAIN
+/// mechanism handshake failed: ...: broker's supported mechanisms: SCRAM-SHA-256,OAUTHBEARER (after 3ms in state ...)".
+fn mechanism_remedy(text: &str) -> &'static str {
+    let (ours, theirs) = text.split_once("Unsupported SASL mechanism").unwrap_or((text, ""));
+    let theirs = theirs.rsplit_once(": ").map_or("", |(_, theirs)| theirs);
+    let offers = |mechanisms: &[&str]| theirs.split([',', ' ']).any(|offered| mechanisms.contains(&offered));
+    if offers(&["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]) {
+        if ours.contains("SASL OAUTHBEARER") {
+            "this port takes no tokens, but a user and a password: set credentials.auth_type to \"user_password\", and \
+             credentials.mechanism to PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512, whichever is among those mechanisms"
+        } else {
+            "set credentials.mechanism to one of those mechanisms"
+        }
+    } else if offers(&["AWS_MSK_IAM"]) {
+        "this port takes no passwords: set credentials.auth_type to \"aws_msk_iam\", with an AWS key"
+    } else if offers(&["OAUTHBEARER"]) {
+        "this port takes no passwords, but tokens: set credentials.auth_type to \"oauth_client_credentials\" (or to \
+         \"aws_msk_iam\" for Amazon MSK)"
+    } else {
+        "use the port of a listener with PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER: the connector has no other \
+         mechanism (credentials.auth_type and credentials.mechanism say which)"
     }
 }
 

@@ -15,7 +15,7 @@ use sys::rd_kafka_admin_op_t as AdminOperation;
 use sys::rd_kafka_resp_err_t as Name;
 
 use super::admin::{Question, create_error, created_topics, items, options, topic_settings};
-use super::client::{Code, Detached, Kind, c_name, owned};
+use super::client::{Code, Detached, Kind, c_name, owned, rd_kafka_error_code};
 use super::error::{Error, remedy};
 use super::layout::fewest_replicas;
 use super::settings::client_settings;
@@ -283,11 +283,6 @@ unsafe fn operations(allowed: *const c_int, count: usize) -> Option<Vec<Operatio
     ];
     let everything = has(Acl::RD_KAFKA_ACL_OPERATION_ALL);
     Some(all.into_iter().filter(|(acl, _)| everything || has(*acl)).map(|(_, operation)| operation).collect())
-}
-
-// The bindings declare it with an `enum`, see `RawMessage`.
-unsafe extern "C" {
-    fn rd_kafka_error_code(error: *const sys::rd_kafka_error_t) -> c_int;
 }
 
 const _: () = assert!(size_of::<Acl>() == size_of::<c_int>());

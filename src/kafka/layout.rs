@@ -2,7 +2,7 @@
 
 #![allow(unsafe_code, reason = "librdkafka's admin calls")]
 
-use std::ffi::{c_char, c_int};
+use std::ffi::c_char;
 use std::time::Duration;
 
 use rdkafka_sys as sys;
@@ -10,7 +10,7 @@ use sys::rd_kafka_admin_op_t as Operation;
 use sys::rd_kafka_resp_err_t as Name;
 
 use super::admin::{Question, items, options};
-use super::client::{Client, Code, Event, c_name, owned};
+use super::client::{Client, Code, Event, c_name, owned, rd_kafka_error_code};
 use super::error::Error;
 
 /// Asks for exactly these topics, each once: how many partitions has each, or what is wrong with it. librdkafka
@@ -118,9 +118,4 @@ pub(super) unsafe fn fewest_replicas(partitions: &[*const sys::rd_kafka_TopicPar
         i32::try_from(count).unwrap_or(i32::MAX)
     });
     replicas.min().unwrap_or(0)
-}
-
-// The bindings declare it with an `enum`, see `RawMessage`.
-unsafe extern "C" {
-    fn rd_kafka_error_code(error: *const sys::rd_kafka_error_t) -> c_int;
 }

@@ -60,6 +60,8 @@ pub(super) struct State {
     pub(super) partitions: Vec<Vec<i32>>,
     /// The session has ended: what comes now is no failure.
     pub(super) closing: bool,
+    /// Whether it has let go of the clients, so that delivery threads may end: they take the clients down.
+    pub(super) released: bool,
     /// When the transaction that is open had its first message.
     pub(super) transaction_since: Option<Instant>,
     /// Clients that are not gone: as long as there is one, lent memory may be read.
@@ -145,6 +147,7 @@ impl AckTracker {
             ticked: Instant::now(),
             partitions: Vec::new(),
             closing: false,
+            released: false,
             transaction_since: None,
             clients: 0,
             watch,
@@ -226,15 +229,19 @@ impl AckTracker {
         }
         state.largest = state.largest.max(largest);
         let mut copied = keys;
+        // Records of progress come alone.
+        let mut are_documents = false;
         for (topic, count) in counts {
             copied += count as usize * state.header_bytes[topic];
             state.produced += u64::from(count);
             state.due[topic] += u64::from(count);
             state.all_due += u64::from(count);
-            state.watch.store(topic, count);
+            are_documents |= state.watch.store(topic, count);
         }
         state.due_bytes += bytes as u64;
-        state.watch.store_bytes(bytes);
+        if are_documents {
+            state.watch.store_bytes(bytes);
+        }
         state.chunks.copied(copied);
     }
 

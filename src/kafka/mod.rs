@@ -3,8 +3,8 @@
 //! mock cluster.
 //!
 //! All of the crate's `unsafe` is in this room, in `client` (owned handles of librdkafka's objects), and in
-//! the thin calls of `admin`, `inspect`, `layout`, `notes`, `progress`, `consumer`, `renewal`, `mock` and `exit`. What is written is lent to librdkafka without a
-//! copy; `ledger` owns the memory until the delivery reports of everything in it have come.
+//! the thin calls of `admin`, `inspect`, `layout`, `notes`, `progress`, `consumer`, `renewal`, `mock` and `exit` (`lending` and `bench` are for tests and benches). What is written is lent to librdkafka, by
+//! `outbox`, without a copy; `ledger` owns the memory until the delivery reports of everything in it have come.
 //!
 //! Threads: the session's thread owns the [`Outbox`]; one thread named `delivery` polls librdkafka's main
 //! queue (delivery reports, errors, logs, statistics), watches for a stall, tells in the log how things stand, and takes the client down in the end.
@@ -12,6 +12,7 @@
 mod admin;
 #[doc(hidden)]
 pub mod bench;
+mod blame;
 mod chunks;
 mod client;
 mod consumer;

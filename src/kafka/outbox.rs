@@ -13,30 +13,29 @@
 
 #![allow(unsafe_code, reason = "values are lent to librdkafka")]
 
-use std::collections::HashMap;
+mod opening;
+mod room;
+
 use std::ptr::{null, null_mut};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use rdkafka::ClientConfig;
 use rdkafka_sys as sys;
 use rdkafka_sys::rd_kafka_resp_err_t as Name;
 use tracing::{info, warn};
 
-use super::chunks::Chunks;
-use super::client::{Client, Code, Detached, Kind, RawMessage, TopicHandle, c_name};
-use super::delivery;
+use super::client::{Client, Code, RawMessage, TopicHandle};
 use super::error::{Error, shown};
 use super::gather::{Gathering, Page};
-use super::ledger::{AckTracker, State, TopicName, tag};
+use super::ledger::{AckTracker, State, tag};
 use super::notes::{Header, Note, Notes};
-use super::settings::{BATCH_BYTES, LARGEST_MESSAGE, producer_settings, transactional};
 use super::statistics;
-use super::topics::{ask_limits, batch_bytes_below, check_partitions, partitions_of};
-use super::transaction::{self, Transactions};
-use crate::config::{EndpointConfig, Partitioning};
+use super::transaction::Transactions;
+use crate::config::Partitioning;
 use crate::encode::Buffer;
+
+pub use self::opening::Manner;
 
 /// A topic that messages are written to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,16 +46,6 @@ pub struct Topic {
     pub owner: String,
     /// How partitions are computed from keys.
     pub partitioning: Partitioning,
-}
-
-/// How an outbox is opened.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Manner<'i> {
-    /// Messages are written in transactions of this id, each recorded in the configuration's progress topic. Whoever had the id is
-    /// fenced, and what that one left open is aborted.
-    pub transactional_id: Option<&'i str>,
-    /// Clients tell often what they have sent, so that nobody waits long for [`sent_bytes`](Outbox::sent_bytes).
-    pub measured: bool,
 }
 
 /// What a commit has brought to the brokers.
@@ -177,166 +166,6 @@ struct Entry {
 unsafe impl Send for Outbox {}
 
 impl Outbox {
-    /// Starts the producer and asks for exactly these topics. `on_failure` is called once, with the first failure,
-    /// from whichever thread finds it.
-    ///
-    /// # Errors
-    ///
-    /// No answer within ten seconds, a topic that is missing or may not be written to, settings that were refused.
-    pub fn open(
-        config: &EndpointConfig,
-        topics: Vec<Topic>,
-        on_failure: Box<dyn Fn(Error) + Send + Sync>,
-    ) -> Result<Self, Error> {
-        Self::open_with(config, topics, Manner::default(), on_failure, |_| {})
-    }
-
-    /// As [`open`](Self::open), in this manner.
-    ///
-    /// # Errors
-    ///
-    /// As with [`open`](Self::open); a transactional id that could not be taken over; a progress topic that is missing or
-    /// has not one partition.
-    pub fn open_in(
-        config: &EndpointConfig,
-        topics: Vec<Topic>,
-        manner: Manner<'_>,
-        on_failure: Box<dyn Fn(Error) + Send + Sync>,
-    ) -> Result<Self, Error> {
-        Self::open_with(config, topics, manner, on_failure, |_| {})
-    }
-
-    fn open_with(
-        config: &EndpointConfig,
-        topics: Vec<Topic>,
-        manner: Manner<'_>,
-        on_failure: Box<dyn Fn(Error) + Send + Sync>,
-        adjust: impl Fn(&mut ClientConfig),
-    ) -> Result<Self, Error> {
-        let Manner { transactional_id, measured } = manner;
-        let start = |batch_bytes| {
-            let mut settings = producer_settings(config, batch_bytes);
-            if let Some(id) = transactional_id {
-                transactional(&mut settings, config, id);
-            }
-            if measured {
-                settings.set("statistics.interval.ms", statistics::SOON.as_millis().to_string());
-            }
-            adjust(&mut settings);
-            Detached::new(Kind::Producer, &settings, config.credentials.as_ref())
-        };
-        let mut names: Vec<TopicName> = Vec::new();
-        let mut ways = Vec::with_capacity(topics.len());
-        let mut place_of = HashMap::with_capacity(topics.len());
-        let way = |place: usize, partitioning| Way {
-            place: u32::try_from(place).expect("a task has fewer topics"),
-            partitioning,
-        };
-        for Topic { name, owner, partitioning } in topics {
-            let place = *place_of.entry(name.clone()).or_insert(names.len());
-            match names.get_mut(place) {
-                Some(other) => {
-                    warn!(topic = %name, bindings = %format!("{}; {owner}", other.owner), "two bindings write to one topic");
-                    other.owner = format!("{}; {owner}", other.owner);
-                }
-                None => names.push(TopicName { topic: name, owner, max_message_bytes: None }),
-            }
-            ways.push(way(place, partitioning));
-        }
-        let documents = names.len();
-        if transactional_id.is_some() {
-            let topic = config.advanced.progress_topic.to_string();
-            ways.push(way(names.len(), Partitioning::default()));
-            let owner = "advanced.progress_topic".to_owned();
-            names.push(TopicName { topic, owner, max_message_bytes: None });
-        }
-        let brokers = &config.bootstrap_servers;
-
-        let mut batch_bytes = config.advanced.client.batch_bytes().unwrap_or(BATCH_BYTES);
-        let mut client = start(batch_bytes)?;
-        let mut partitions = partitions_of(&client, brokers, &names)?;
-        ask_limits(&client, brokers, &mut names);
-        let limit = names[..documents].iter().filter_map(|name| name.max_message_bytes).min();
-        if let Some(below) = limit.map(batch_bytes_below).filter(|bytes| *bytes < batch_bytes) {
-            // librdkafka does not split a batch that a broker refuses, and has one batch size for all topics.
-            batch_bytes = below;
-            info!(batch_bytes, "batches are kept below the smallest max.message.bytes of the topics");
-            client = start(batch_bytes)?;
-            partitions = partitions_of(&client, brokers, &names)?;
-        }
-
-        if transactional_id.is_some() {
-            check_partitions(&names[documents].topic, partitions[documents])?;
-        }
-        if let Some(id) = transactional_id {
-            transaction::init(&client, id, config.advanced.stall_timeout)?;
-        }
-        let mut clients = vec![Arc::new(client.attach())];
-        while clients.len() < config.advanced.producers {
-            let client = start(batch_bytes)?;
-            // Each client must have heard of the partitions itself.
-            for (count, heard) in partitions.iter_mut().zip(partitions_of(&client, brokers, &names)?) {
-                *count = heard.min(*count);
-            }
-            clients.push(Arc::new(client.attach()));
-        }
-        let lanes = names
-            .iter()
-            .zip(partitions)
-            .map(|(name, count)| {
-                let topic = c_name(&name.topic)?;
-                let handles = clients
-                    .iter()
-                    .map(|client| TopicHandle::new(client, &topic))
-                    .collect::<Result<_, _>>()?;
-                Ok(Lanes { handles, lanes: vec![EMPTY; usize::try_from(count).unwrap_or(0)] })
-            })
-            .collect::<Result<Vec<_>, Error>>()?;
-
-        let limits = Limits::new(&config.advanced);
-        let mut chunks = Chunks::new(limits.chunk, config.advanced.in_flight_bytes);
-        let (chunk, memory) = chunks.take().expect("nothing is in use yet");
-        let ledger_topics: Vec<String> = names.iter().map(|name| name.topic.clone()).collect();
-        let mut ledger =
-            AckTracker::new(names, brokers.clone(), config.advanced.stall_timeout, chunks, on_failure);
-        if let Some(id) = transactional_id {
-            ledger = ledger.transactional(id.to_owned(), config.advanced.transaction_timeout);
-        }
-        let ledger = Arc::new(ledger);
-        for client in &clients {
-            delivery::start(Arc::clone(client), Arc::clone(&ledger), ledger_topics.clone())?;
-        }
-        let transactions = transactional_id
-            .zip(clients.first())
-            .map(|(id, client)| (Transactions::new(Arc::clone(client), id.to_owned()), ways.len() - 1));
-        Ok(Self {
-            topics: lanes,
-            ways,
-            clients,
-            ledger,
-            keys: Vec::new(),
-            key_mark: 0,
-            chunk,
-            chunk_capacity: memory.capacity(),
-            chunk_messages: 0,
-            buffer: Buffer::from_vec(memory),
-            expected: 0,
-            over: false,
-            gathering: Gathering::default(),
-            entries: Vec::with_capacity(limits.batch_messages),
-            touched: Vec::new(),
-            batch_bytes: 0,
-            largest: 0,
-            small_bytes: 0,
-            scratch: Vec::new(),
-            notes: Notes::default(),
-            numbers: Vec::new(),
-            limits,
-            uncommitted: Committed::default(),
-            transactions,
-        })
-    }
-
     /// The ledger of this session.
     #[must_use]
     pub fn tracker(&self) -> &Arc<AckTracker> {
@@ -685,94 +514,6 @@ impl Outbox {
         }
     }
 
-    /// Takes another chunk, when there is room for one.
-    #[cold]
-    fn next_chunk(&mut self) -> Result<(), Error> {
-        if self.chunk_messages == 0 && !self.over {
-            // Nobody reads this chunk yet, and what it has room for is what a chunk has room for.
-            self.expected = 0;
-            return Ok(());
-        }
-        if !self.buffer.message().is_empty() {
-            // The message that is being written would have to move: it may grow where it is.
-            return Ok(());
-        }
-        if self.small_bytes > 0 && !self.has_few_of_each() {
-            self.hand_over()?;
-            if self.buffer.is_empty() && !self.over {
-                return Ok(());
-            }
-        }
-        let memory = std::mem::take(&mut self.buffer).into_vec();
-        // None is open meanwhile.
-        let chunk = std::mem::replace(&mut self.chunk, NONE);
-        let messages = std::mem::take(&mut self.chunk_messages);
-        let taken = self.ledger.update(|state| {
-            state.chunks.seal(chunk, memory, messages);
-            state.chunks.take()
-        });
-        let (chunk, memory) = match taken {
-            Some(taken) => taken,
-            None => {
-                // What holds the memory may be this batch itself.
-                let handed_over = self.hand_over();
-                let taken = handed_over.and_then(|()| self.wait(|state| state.chunks.take()));
-                match taken {
-                    Ok(taken) => taken,
-                    Err(error) => {
-                        // Keep to the rule that there is always an open chunk.
-                        self.chunk = self.ledger.update(|state| state.chunks.adopt(0));
-                        self.chunk_capacity = 0;
-                        return Err(error);
-                    }
-                }
-            }
-        };
-        self.chunk = chunk;
-        self.chunk_capacity = memory.capacity();
-        self.buffer = Buffer::from_vec(memory);
-        self.over = false;
-        Ok(())
-    }
-
-    /// Brings the ledger up to date when the buffer has moved to another allocation.
-    #[inline]
-    fn settle_growth(&mut self) {
-        if self.buffer.capacity() != self.chunk_capacity {
-            self.note_growth();
-        }
-        // An allocation of the same size is another one all the same.
-        if let Some(memory) = self.buffer.take_outgrown() {
-            self.note_outgrown(memory);
-        }
-    }
-
-    #[cold]
-    fn note_growth(&mut self) {
-        let capacity = self.buffer.capacity();
-        if let Some(memory) = self.buffer.take_outgrown() {
-            self.note_outgrown(memory);
-            return;
-        }
-        let chunk = self.chunk;
-        self.over = self.ledger.update(|state| {
-            state.chunks.resize(chunk, capacity);
-            state.chunks.is_over()
-        });
-        self.chunk_capacity = capacity;
-    }
-
-    #[cold]
-    fn note_outgrown(&mut self, memory: Vec<u8>) {
-        let capacity = self.buffer.capacity();
-        let (chunk, messages) = (self.chunk, std::mem::take(&mut self.chunk_messages));
-        (self.chunk, self.over) = self.ledger.update(|state| {
-            state.chunks.seal(chunk, memory, messages);
-            (state.chunks.adopt(capacity), state.chunks.is_over())
-        });
-        self.chunk_capacity = capacity;
-    }
-
     /// Takes the partitions that topics have got since, now that no message is on the way.
     fn take_grown(&mut self) {
         let counts = self.ledger.lock().partitions.clone();
@@ -806,7 +547,7 @@ impl Outbox {
         // SAFETY: the key lies in `self.keys`, as when the message was made of it.
         let key = message.map(|m| unsafe { std::slice::from_raw_parts(m.key.cast::<u8>(), m.key_len) });
         let bytes = message.map_or(0, |m| m.key_len + m.len);
-        self.ledger.refused(place, partition, (key.unwrap_or_default(), bytes), code, None)
+        self.ledger.refused(place, partition, (key.unwrap_or_default(), bytes), code)
     }
 
     fn fail(&self, error: Error) -> Error {
@@ -846,29 +587,17 @@ impl Drop for Outbox {
         }
         for client in &self.clients {
             client.purge();
-            client.wake();
         }
-        // The delivery threads' are the last ones, so they wait for librdkafka's threads, not we: one that is stuck
-        // in a name look-up would hold us up.
-        self.clients.clear();
+        // The delivery threads end when they see `released`, and only then: theirs are the last handles of the clients, so that
+        // they wait for librdkafka's threads, not we. One that is stuck in a name look-up would hold us up.
+        let clients = std::mem::take(&mut self.clients);
+        self.ledger.update(|state| {
+            clients.iter().for_each(|client| client.wake());
+            drop(clients);
+            state.released = true;
+        });
         if !self.ledger.wait_until(GONE_WITHIN, |state| state.clients == 0) {
             warn!("the Kafka client takes long to go down; its thread finishes in the background");
-        }
-    }
-}
-
-impl Limits {
-    fn new(advanced: &crate::config::Advanced) -> Self {
-        let chunk = (advanced.in_flight_bytes / 32).clamp(SMALLEST_CHUNK, LARGEST_CHUNK);
-        Self {
-            chunk,
-            batch_bytes: chunk,
-            batch_messages: (advanced.in_flight_messages / 8).clamp(1, BATCH_MESSAGES),
-            most_bytes: (advanced.in_flight_bytes / 8).max(chunk),
-            most_messages: (advanced.in_flight_messages / 8).max(1),
-            in_flight_messages: advanced.in_flight_messages as u64,
-            gathered: GATHERED.min(chunk / 4),
-            message: LARGEST_MESSAGE,
         }
     }
 }
@@ -891,13 +620,6 @@ fn error_of(message: &sys::rd_kafka_message_t) -> Code {
 /// Long enough for librdkafka's threads to notice.
 const FLUSH: Duration = Duration::from_millis(5);
 const GONE_WITHIN: Duration = Duration::from_secs(4);
-
-const SMALLEST_CHUNK: usize = 1 << 10;
-const LARGEST_CHUNK: usize = 1 << 20;
-const BATCH_MESSAGES: usize = 4096;
-
-/// Longer values are lent where they were written: to copy them costs more than it spares.
-const GATHERED: usize = 1024;
 
 /// Messages of a partition, or their bytes, that make a call worth its while.
 const LANE_MESSAGES: usize = 16;

@@ -18,6 +18,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use rdkafka_sys as sys;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Notify;
@@ -223,8 +224,18 @@ fn hand_over(client: NonNull<sys::rd_kafka_t>, token: &Token) -> Result<(), Erro
             text.len(),
         )
     });
-    if code.0 == 0 { Ok(()) } else { Err(refused(code.text())) }
+    if code.0 == 0 {
+        Ok(())
+    } else if token.expires <= Timestamp::now() {
+        Err(refused(format!("it had expired when it came; {CHECK_LIFE}")))
+    } else {
+        Err(refused(format!("{}; {CHECK_LIFE}", code.text())))
+    }
 }
+
+/// What makes librdkafka refuse a token that is one: its end.
+const CHECK_LIFE: &str = "check for how long the authorization server's tokens are good (expires_in of its answer, exp of the \
+                          token), and the clock of this machine";
 
 // The bindings declare this with an `enum`, see `RawMessage`.
 unsafe extern "C" {

@@ -95,7 +95,7 @@ pub fn producer_settings(config: &EndpointConfig, batch_bytes: usize) -> ClientC
         // an idempotent producer sends one request a partition and round trip: a larger batch is a faster one.
         ("linger.ms", LINGER_MS),
         ("batch.num.messages", "100000"),
-        // New partitions of a grown topic are asked for by the outbox; this finds moved leaders.
+        // New partitions of a grown topic are asked for by the delivery threads; this finds moved leaders.
         ("topic.metadata.refresh.interval.ms", "60000"),
     ];
     let properties = &config.advanced.client.client_properties;
@@ -104,7 +104,7 @@ pub fn producer_settings(config: &EndpointConfig, batch_bytes: usize) -> ClientC
             settings.set(name, value);
         }
     }
-    // One that is no number is left to librdkafka's judgement.
+    // One below zero is left to librdkafka's judgement.
     if properties.contains_key("batch.size") == config.advanced.client.batch_bytes().is_some() {
         settings.set("batch.size", batch_bytes.to_string());
     }
@@ -131,6 +131,7 @@ const LINGER_MS: &str = "50";
 
 #[cfg(test)]
 mod tests {
+    use super::super::client::owned;
     use super::*;
     use crate::config::EndpointConfig;
 
@@ -190,5 +191,59 @@ mod tests {
             assert_eq!(settings.get("transaction.timeout.ms"), Some("900000"));
             settings.create_native_config().unwrap();
         }
+    }
+
+    /// librdkafka takes the beginning of a text for a number; what it takes so is refused when the configuration is read.
+    #[test]
+    fn no_property_that_may_be_set_is_read_by_its_beginning() {
+        let takes = |name: &str, value: &str| {
+            ClientConfig::new()
+                .set(name, value)
+                .create_native_config()
+                .ok()
+                .and_then(|conf| conf.get(name).ok())
+        };
+        let mut numbers = 0;
+        for name in property_names() {
+            let ours = |value: &str| {
+                let json = format!(
+                    r#"{{"bootstrap_servers":"b","message_format":"JSON","advanced":{{"client_properties":{{"{name}":"{value}"}}}}}}"#
+                );
+                EndpointConfig::parse(json.as_bytes()).is_ok()
+            };
+            for number in ["7", "100", "1000"] {
+                let Some(taken) = takes(&name, number) else { continue };
+                let lenient = takes(&name, &format!("{number}x")) == Some(taken);
+                if !lenient || !ours(number) {
+                    continue;
+                }
+                numbers += 1;
+                assert!(!ours(&format!("{number}x")), "{name} is a number for librdkafka");
+                break;
+            }
+        }
+        assert!(numbers >= 20, "{numbers} properties are numbers");
+    }
+
+    /// Of the client and of topics, as librdkafka lists them, which leaves out other names of the same.
+    #[allow(unsafe_code, reason = "the list can be had from librdkafka alone")]
+    fn property_names() -> Vec<String> {
+        use rdkafka_sys as sys;
+        let mut names = vec!["linger.ms".to_owned()];
+        // SAFETY: each object lives until it is destroyed; the lists have `length` texts, names and values by turns.
+        unsafe {
+            let (conf, topic) = (sys::rd_kafka_conf_new(), sys::rd_kafka_topic_conf_new());
+            let mut length = 0;
+            let list = sys::rd_kafka_conf_dump(conf, &raw mut length);
+            names.extend((0..length).step_by(2).map(|n| owned(*list.add(n))));
+            sys::rd_kafka_conf_dump_free(list, length);
+            let mut length = 0;
+            let list = sys::rd_kafka_topic_conf_dump(topic, &raw mut length);
+            names.extend((0..length).step_by(2).map(|n| owned(*list.add(n))));
+            sys::rd_kafka_conf_dump_free(list, length);
+            sys::rd_kafka_conf_destroy(conf);
+            sys::rd_kafka_topic_conf_destroy(topic);
+        }
+        names
     }
 }

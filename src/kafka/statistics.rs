@@ -20,7 +20,7 @@ pub(super) const SOON: Duration = Duration::from_millis(500);
 pub(super) struct Statistics {
     /// Messages that wait in the client: they are in no request yet.
     pub(super) queued: u64,
-    /// Requests that were sent again, since the client started.
+    /// Messages that were sent again, since the client started, as often as they were.
     pub(super) retries: u64,
     /// Bytes that went to the brokers since the client started: compressed, with all framing.
     pub(super) sent_bytes: u64,
@@ -42,7 +42,7 @@ impl Statistics {
     /// Reads librdkafka's JSON; none if it is not as its documentation says.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let told: Told = serde_json::from_str(text).ok()?;
-        let partitions = told.topics.values().flat_map(|topic| topic.partitions.values());
+        let partitions = || told.topics.values().flat_map(|topic| topic.partitions.values());
         let slowest = told
             .brokers
             .values()
@@ -54,10 +54,11 @@ impl Statistics {
                 p99: micros(broker.rtt.p99),
             });
         Some(Self {
-            queued: partitions
-                .map(|partition| count(partition.msgq_cnt) + count(partition.xmit_msgq_cnt))
-                .sum(),
-            retries: told.brokers.values().map(|broker| count(broker.txretries)).sum(),
+            // Of partitions librdkafka tells the first of two queues alone.
+            queued: count(told.msg_cnt)
+                .saturating_sub(partitions().map(|partition| count(partition.msgs_inflight)).sum()),
+            // Its own `txretries` leaves Produce requests out.
+            retries: partitions().map(Partition::sent_again).sum(),
             sent_bytes: count(told.tx_bytes),
             slowest,
         })
@@ -75,6 +76,7 @@ fn micros(number: i64) -> Duration {
 #[derive(Deserialize)]
 struct Told {
     tx_bytes: i64,
+    msg_cnt: i64,
     brokers: HashMap<String, Broker>,
     topics: HashMap<String, Topic>,
 }
@@ -82,7 +84,6 @@ struct Told {
 #[derive(Deserialize)]
 struct Broker {
     name: String,
-    txretries: i64,
     rtt: Window,
 }
 
@@ -101,8 +102,20 @@ struct Topic {
 
 #[derive(Deserialize)]
 struct Partition {
-    msgq_cnt: i64,
-    xmit_msgq_cnt: i64,
+    /// Messages in all requests so far.
+    txmsgs: i64,
+    /// Number of the last message that was acknowledged. An idempotent producer numbers a partition's messages from 1.
+    acked_msgid: i64,
+    /// Messages in requests that are under way.
+    msgs_inflight: i64,
+}
+
+impl Partition {
+    /// What was in requests and came to nothing. The three figures are not of quite one moment: while an answer comes in it
+    /// may be too much by what that acknowledges.
+    fn sent_again(&self) -> u64 {
+        count(self.txmsgs - self.acked_msgid - self.msgs_inflight)
+    }
 }
 
 #[cfg(test)]
@@ -114,19 +127,20 @@ mod tests {
         let text = r#"{
             "name": "materialize-kafka#producer-1", "msg_cnt": 9, "tx_bytes": 4096,
             "brokers": {
-                "b1:9092/1": { "name": "b1:9092/1", "txretries": 2, "rtt": { "avg": 900, "p99": 2100, "cnt": 7 } },
-                "b2:9092/2": { "name": "b2:9092/2", "txretries": 1, "rtt": { "avg": 4000, "p99": 9000, "cnt": 3 } },
-                "b3:9092/bootstrap": { "name": "b3:9092/bootstrap", "txretries": 0, "rtt": { "avg": 5000, "p99": 5000, "cnt": 0 } }
+                "b1:9092/1": { "name": "b1:9092/1", "rtt": { "avg": 900, "p99": 2100, "cnt": 7 } },
+                "b2:9092/2": { "name": "b2:9092/2", "rtt": { "avg": 4000, "p99": 9000, "cnt": 3 } },
+                "b3:9092/bootstrap": { "name": "b3:9092/bootstrap", "rtt": { "avg": 5000, "p99": 5000, "cnt": 0 } }
             },
             "topics": {
                 "a": { "partitions": {
-                    "0": { "msgq_cnt": 3, "xmit_msgq_cnt": 1 }, "-1": { "msgq_cnt": 0, "xmit_msgq_cnt": 0 }
+                    "0": { "txmsgs": 13, "acked_msgid": 8, "msgs_inflight": 2 },
+                    "-1": { "txmsgs": 0, "acked_msgid": 0, "msgs_inflight": 0 }
                 } },
-                "b": { "partitions": { "5": { "msgq_cnt": 20, "xmit_msgq_cnt": 0 } } }
+                "b": { "partitions": { "5": { "txmsgs": 20, "acked_msgid": 17, "msgs_inflight": 3 } } }
             }
         }"#;
         let expected = Statistics {
-            queued: 24,
+            queued: 4,
             retries: 3,
             sent_bytes: 4096,
             slowest: Some(RoundTrip {

@@ -55,7 +55,7 @@ fn read(config: &EndpointConfig, topics: &[&str], count: usize) -> Vec<Record> {
     let ends: i64 = consumer.end_offsets().unwrap().iter().map(|(_, _, end)| end).sum();
     assert_eq!(usize::try_from(ends).unwrap(), count, "messages in the topics");
     let mut records = Vec::new();
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + IN_TIME;
     while records.len() < count && Instant::now() < deadline {
         records.extend(consumer.poll(Duration::from_millis(100)).unwrap());
     }
@@ -65,7 +65,7 @@ fn read(config: &EndpointConfig, topics: &[&str], count: usize) -> Vec<Record> {
 
 /// Calls `look` until it gives something.
 fn soon<T>(mut look: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + IN_TIME;
     loop {
         if let Some(found) = look() {
             return found;
@@ -74,6 +74,10 @@ fn soon<T>(mut look: impl FnMut() -> Option<T>) -> T {
         std::thread::sleep(Duration::from_millis(5));
     }
 }
+
+/// What is about an end, or about being woken, and not about how fast the machine is. Whoever is not woken waits for the
+/// stall time-out, which is two minutes unless a test says otherwise.
+const IN_TIME: Duration = Duration::from_secs(60);
 
 fn failure_of(outbox: &mut Outbox) -> Error {
     outbox.commit().unwrap_err()
@@ -131,7 +135,7 @@ fn several_producers_share_partitions_and_keep_each_keys_order() {
     }
     let start = Instant::now();
     outbox.commit().unwrap();
-    assert!(start.elapsed() < Duration::from_secs(5));
+    assert!(start.elapsed() < IN_TIME, "{:?}", start.elapsed());
     assert_eq!((outbox.tracker().produced(), outbox.tracker().acknowledged()), (9_000, 9_000));
     assert_eq!(outbox.tracker().lock().clients, 3);
     let mut last: HashMap<(String, Vec<u8>), usize> = HashMap::new();
@@ -364,7 +368,7 @@ fn a_failure_wakes_a_commit_at_once() {
         let start = Instant::now();
         let failure = failure_of(&mut outbox);
         assert!(failure.to_string().contains(expected), "{failure}");
-        assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
+        assert!(start.elapsed() < IN_TIME, "{:?}", start.elapsed());
     }
 }
 
@@ -372,11 +376,11 @@ fn a_failure_wakes_a_commit_at_once() {
 fn a_stall_ends_commit_and_idle_session_alike() {
     for commits in [true, false] {
         let (cluster, mut config) = cluster(&[("orders", 2)]);
-        config.advanced.stall_timeout = Duration::from_millis(700);
+        config.advanced.stall_timeout = Duration::from_secs(3);
         let mut outbox = open(&config, &["orders"]);
         send(&mut outbox, 0, "1", Some(b"v")).unwrap();
         outbox.commit().unwrap();
-        std::thread::sleep(Duration::from_millis(900));
+        std::thread::sleep(Duration::from_millis(3500));
         assert_eq!(outbox.tracker().failure(), None, "nothing is due, so nothing stalls");
 
         down(&cluster);
@@ -391,7 +395,7 @@ fn a_stall_ends_commit_and_idle_session_alike() {
         };
         let text = failure.to_string();
         let expected = format!(
-            "no message was acknowledged for 700 ms while 2 are due (topic \"orders\", binding 0, collection \
+            "no message was acknowledged for 3 s while 2 are due (topic \"orders\", binding 0, collection \
              acme/orders: 2) at the brokers {}; last error: ",
             config.bootstrap_servers
         );
@@ -400,7 +404,7 @@ fn a_stall_ends_commit_and_idle_session_alike() {
         assert!(text.ends_with(
             "; check that the brokers run and that enough replicas are in sync, or raise advanced.stall_timeout"
         ));
-        assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
+        assert!(start.elapsed() < IN_TIME, "{:?}", start.elapsed());
     }
 }
 
@@ -408,7 +412,7 @@ fn a_stall_ends_commit_and_idle_session_alike() {
 #[test]
 fn a_stall_tells_of_connections_that_are_closed_again_and_again() {
     let (cluster, mut config) = cluster(&[("t", 1)]);
-    config.advanced.stall_timeout = Duration::from_millis(1500);
+    config.advanced.stall_timeout = Duration::from_secs(3);
     for (length, told) in [
         (1, "advanced.stall_timeout"),
         (
@@ -473,7 +477,7 @@ fn keys_on_the_way_are_bounded_like_values() {
     for value in [None, Some(&b"v"[..])] {
         let (cluster, mut config) = cluster(&[("t", 1)]);
         config.advanced.in_flight_bytes = 64 << 10;
-        config.advanced.stall_timeout = Duration::from_secs(1);
+        config.advanced.stall_timeout = Duration::from_secs(3);
         let mut outbox = open(&config, &["t"]);
         let key = "k".repeat(1000);
         for _ in 0..1000 {
@@ -508,7 +512,7 @@ fn dropping_with_messages_on_the_way_gives_every_chunk_back() {
         let tracker = Arc::clone(outbox.tracker());
         let start = Instant::now();
         drop(outbox);
-        assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
+        assert!(start.elapsed() < IN_TIME, "{:?}", start.elapsed());
         let state = tracker.lock();
         assert_eq!(state.clients, 0);
         assert_eq!((state.chunks.in_use(), state.chunks.held(), state.due()), (0, 0, 0));
@@ -590,8 +594,9 @@ fn a_probe_finds_brokers_and_says_why_it_does_not() {
     probe(&good, Duration::from_secs(10)).unwrap();
 
     let start = Instant::now();
-    let refused = probe(&config("127.0.0.1:1"), Duration::from_secs(10)).unwrap_err().to_string();
-    assert!(start.elapsed() < Duration::from_secs(4), "{:?}", start.elapsed());
+    // Long before its time is over.
+    let refused = probe(&config("127.0.0.1:1"), 2 * IN_TIME).unwrap_err().to_string();
+    assert!(start.elapsed() < IN_TIME, "{:?}", start.elapsed());
     assert!(
         refused.starts_with(
             "asking the brokers for themselves: no usable answer from the brokers at 127.0.0.1:1: 127.0.0.1:1/bootstrap: \
@@ -688,7 +693,37 @@ fn each_failure_of_a_connection_has_its_remedy() {
         (
             Name::RD_KAFKA_RESP_ERR__AUTHENTICATION,
             "SASL PLAIN mechanism handshake failed: Broker: Unsupported SASL mechanism: broker's supported mechanisms: SCRAM-SHA-512",
-            "set credentials.mechanism",
+            "set credentials.mechanism to one of those mechanisms",
+        ),
+        (
+            Name::RD_KAFKA_RESP_ERR__AUTHENTICATION,
+            "SASL PLAIN mechanism handshake failed: Broker: Unsupported SASL mechanism: broker's supported mechanisms: OAUTHBEARER,SCRAM-SHA-512 (after 304ms in state AUTH_HANDSHAKE)",
+            "set credentials.mechanism to one of those mechanisms",
+        ),
+        (
+            Name::RD_KAFKA_RESP_ERR__AUTHENTICATION,
+            "SASL OAUTHBEARER mechanism handshake failed: Broker: Unsupported SASL mechanism: broker's supported mechanisms: GSSAPI,SCRAM-SHA-512 (after 304ms in state AUTH_HANDSHAKE)",
+            "set credentials.auth_type to \"user_password\", and credentials.mechanism",
+        ),
+        (
+            Name::RD_KAFKA_RESP_ERR__AUTHENTICATION,
+            "SASL SCRAM-SHA-512 mechanism handshake failed: Broker: Unsupported SASL mechanism: broker's supported mechanisms: OAUTHBEARER,AWS_MSK_IAM (after 304ms in state AUTH_HANDSHAKE)",
+            "set credentials.auth_type to \"aws_msk_iam\"",
+        ),
+        (
+            Name::RD_KAFKA_RESP_ERR__AUTHENTICATION,
+            "SASL SCRAM-SHA-512 mechanism handshake failed: Broker: Unsupported SASL mechanism: broker's supported mechanisms: OAUTHBEARER (after 304ms in state AUTH_HANDSHAKE)",
+            "set credentials.auth_type to \"oauth_client_credentials\"",
+        ),
+        (
+            Name::RD_KAFKA_RESP_ERR__AUTHENTICATION,
+            "SASL OAUTHBEARER mechanism handshake failed: Broker: Unsupported SASL mechanism: broker's supported mechanisms: GSSAPI (after 304ms in state AUTH_HANDSHAKE)",
+            "use the port of a listener with PLAIN",
+        ),
+        (
+            Name::RD_KAFKA_RESP_ERR__TRANSPORT,
+            "every connection was closed without a reason",
+            "when it is spoken to without: set tls",
         ),
         (
             Name::RD_KAFKA_RESP_ERR__AUTHENTICATION,

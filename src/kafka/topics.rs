@@ -29,6 +29,7 @@ pub(super) fn check_partitions(topic: &str, partitions: i32) -> Result<(), Error
 pub(super) fn partitions_of(client: &Client, brokers: &str, names: &[TopicName]) -> Result<Vec<i32>, Error> {
     let topics: Vec<&str> = names.iter().map(|name| name.topic.as_str()).collect();
     let patience = Instant::now() + GETS_ROUND_WITHIN;
+    let mut pause = Duration::from_millis(100);
     loop {
         let found = describe(client, brokers, &topics, OPEN_WITHIN)?;
         let Some((name, code)) =
@@ -40,7 +41,8 @@ pub(super) fn partitions_of(client: &Client, brokers: &str, names: &[TopicName])
             || code.is(Name::RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE)
             || code.is(Name::RD_KAFKA_RESP_ERR__PARTIAL);
         if may_pass && Instant::now() < patience {
-            thread::sleep(Duration::from_millis(100));
+            thread::sleep(pause);
+            pause = (pause * 2).min(Duration::from_secs(1));
             continue;
         }
         let TopicName { topic, owner, .. } = name.clone();
@@ -82,8 +84,9 @@ const OPEN_WITHIN: Duration = Duration::from_secs(10);
 /// The brokers may keep their limits to themselves; then their default is assumed.
 const LIMITS_WITHIN: Duration = Duration::from_secs(2);
 
-/// How long a topic that was just created may be unknown to some of the brokers.
-pub(super) const GETS_ROUND_WITHIN: Duration = Duration::from_secs(2);
+/// How long a topic that was just created may be unknown to some of the brokers: they take over what the controller has made
+/// behind its answer, and make the logs of all other new partitions meanwhile.
+pub(super) const GETS_ROUND_WITHIN: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
 mod tests {

@@ -30,21 +30,16 @@ impl AckTracker {
         }
     }
 
-    /// The error for a message, of this key and so many bytes, that the brokers or librdkafka refused; `words` are what
-    /// they said beside the code.
+    /// The error for a message, of this key and so many bytes, that the brokers or librdkafka refused.
     pub(super) fn refused(
         &self,
         topic: usize,
         partition: i32,
         (key, bytes): (&[u8], usize),
         code: Code,
-        words: Option<String>,
     ) -> Error {
         let TopicName { topic, owner, max_message_bytes } = self.name(topic);
         let mut reason = code.text();
-        if let Some(words) = words {
-            let _ = write!(reason, ": {words}");
-        }
         if code.is(Name::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE) {
             let _ = match max_message_bytes {
                 Some(limit) => write!(
@@ -99,6 +94,16 @@ impl AckTracker {
             reason: text.to_owned(),
             remedy: named.map_or(FATAL_REMEDY, |code| remedy(code.0)),
         })
+    }
+}
+
+impl Error {
+    /// The same of a message that was refused together with one more, either of which may be at fault.
+    pub(super) fn or_the_other(mut self) -> Self {
+        if let Self::Refused { reason, .. } = &mut self {
+            *reason = format!("{reason} (this message, or the other one of its batch)").into();
+        }
+        self
     }
 }
 
@@ -164,16 +169,15 @@ mod tests {
 
     #[test]
     fn a_message_that_is_too_large_is_told_with_both_limits() {
-        let told = |max_message_bytes, code: Name, words: Option<&str>| {
+        let told = |max_message_bytes, code: Name| {
             let ledger = ledger(max_message_bytes);
-            let code = Code(code as i32);
-            ledger.refused(0, 3, (br#"{"id":7}"#, 1_200_000), code, words.map(str::to_owned)).to_string()
+            ledger.refused(0, 3, (br#"{"id":7}"#, 1_200_000), Code(code as i32)).to_string()
         };
         let too_large = Name::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE;
         let begin = "topic \"t\" (binding 0): a message of 1200000 bytes (key {\"id\":7}) was not delivered to partition 3: ";
         let end = "; raise max.message.bytes of the topic, or leave large fields out of the field selection";
         assert_eq!(
-            told(Some(1_048_588), too_large, None),
+            told(Some(1_048_588), too_large),
             format!(
                 "{begin}Broker: Message size too large (MSG_SIZE_TOO_LARGE); max.message.bytes of the topic, which is for \
                  what compression leaves, was 1048588 when the session opened, and the client itself can send \
@@ -181,18 +185,25 @@ mod tests {
             )
         );
         assert_eq!(
-            told(None, too_large, None),
+            told(None, too_large),
             format!(
                 "{begin}Broker: Message size too large (MSG_SIZE_TOO_LARGE); the brokers do not tell max.message.bytes of \
                  the topic, and the client itself can send 999998976{end}"
             )
         );
-        let other = told(Some(1_048_588), Name::RD_KAFKA_RESP_ERR_INVALID_RECORD, Some("no key"));
+        let other = told(Some(1_048_588), Name::RD_KAFKA_RESP_ERR_INVALID_RECORD);
         assert!(
-            other.starts_with(&format!(
-                "{begin}Broker: Broker failed to validate record (INVALID_RECORD): no key; "
-            )),
+            other.starts_with(&format!("{begin}Broker: Broker failed to validate record (INVALID_RECORD); ")),
             "{other}"
+        );
+        let error =
+            ledger(None).refused(0, 3, (b"1", 2), Code(Name::RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP as i32));
+        let either = error.or_the_other().to_string();
+        assert!(
+            either.contains(
+                "(INVALID_TIMESTAMP) (this message, or the other one of its batch); the topic takes no"
+            ),
+            "{either}"
         );
     }
 }

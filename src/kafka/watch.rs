@@ -150,12 +150,12 @@ impl Watch {
         self.before.at = now;
     }
 
-    /// Enters documents that are handed over. Those of other topics are none, and do not count.
-    pub(super) fn store(&mut self, topic: usize, documents: u32) {
-        if let Some(stored) = self.stored.get_mut(topic) {
-            *stored += u64::from(documents);
-            self.stored_documents += u64::from(documents);
-        }
+    /// Enters documents that are handed over, and says whether they are. Messages of other topics are none, and do not count.
+    pub(super) fn store(&mut self, topic: usize, documents: u32) -> bool {
+        let Some(stored) = self.stored.get_mut(topic) else { return false };
+        *stored += u64::from(documents);
+        self.stored_documents += u64::from(documents);
+        true
     }
 
     /// Enters the bytes of documents that are handed over.
@@ -380,6 +380,14 @@ impl Line {
 
     pub(super) fn has_round_trip(&self) -> bool {
         self.statistics.as_ref().is_some_and(|all| all.slowest.is_some() && all.sent_bytes > 0)
+    }
+
+    pub(super) fn told_bytes(&self) -> (u64, u64) {
+        (self.stored, self.stored_bytes)
+    }
+
+    pub(super) fn retries(&self) -> Option<u64> {
+        self.statistics.as_ref().map(|all| all.retries)
     }
 
     pub(super) fn fails_in(&self) -> Option<Duration> {

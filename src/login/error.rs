@@ -12,6 +12,40 @@ pub enum Error {
         /// What is wrong.
         reason: String,
     },
+    /// The authorities that are configured for the server's certificate are none.
+    #[error(
+        "preparing requests for tokens to {endpoint}: credentials.token_endpoint_ca_certificate cannot be used: {reason}; \
+         give PEM text of certificates"
+    )]
+    Authorities {
+        /// The configured address.
+        endpoint: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The server's certificate is not to be trusted.
+    #[error(
+        "asking {endpoint} for a token: {reason}; its certificate has expired, names another host, or is of an authority that \
+         is not known here: for the last, give the authority's certificate in credentials.token_endpoint_ca_certificate, or \
+         name its file in SSL_CERT_FILE"
+    )]
+    Certificate {
+        /// The configured address.
+        endpoint: String,
+        /// What was found wrong with it.
+        reason: String,
+    },
+    /// There is no TLS with the server.
+    #[error(
+        "asking {endpoint} for a token: {reason}; check that the port of credentials.token_endpoint speaks https, and asks \
+         for no client certificate"
+    )]
+    Tls {
+        /// The configured address.
+        endpoint: String,
+        /// What came in place of a handshake.
+        reason: String,
+    },
     /// No answer came.
     #[error(
         "asking {endpoint} for a token: {reason}; check credentials.token_endpoint, and that it can be reached from here"
@@ -33,6 +67,15 @@ pub enum Error {
         words: String,
         /// What to do.
         remedy: &'static str,
+    },
+    /// The answer has a token whose end is past.
+    #[error(
+        "asking {endpoint} for a token: the one that came has expired already, by this machine's clock; check that clock, and \
+         for how long the server's tokens are good (expires_in of its answer, exp of the token)"
+    )]
+    Expired {
+        /// The configured address.
+        endpoint: String,
     },
     /// The answer has no token that could be used.
     #[error(

@@ -68,9 +68,18 @@ impl Grant {
         if login.endpoint.scheme() == "http" {
             client = client.no_proxy();
         }
-        let http = client
-            .build()
-            .map_err(|error| Error::Client { endpoint: login.shown(), reason: http::innermost(&error) })?;
+        if let Some(authorities) = &login.authorities {
+            client = http::trusting(client, authorities)
+                .map_err(|reason| Error::Authorities { endpoint: login.shown(), reason })?;
+        }
+        let http = client.build().map_err(|error| {
+            let (endpoint, reason) = (login.shown(), http::innermost(&error));
+            // Certificates are looked at here, if there are any.
+            match login.authorities {
+                Some(_) => Error::Authorities { endpoint, reason },
+                None => Error::Client { endpoint, reason },
+            }
+        })?;
         Ok(Self { http, login, limits, place: Place::Header })
     }
 
@@ -117,7 +126,7 @@ impl Grant {
         let asked = Timestamp::now();
         let (status, answer) = match timeout_at(deadline, self.exchange(place)).await {
             Ok(Ok(answer)) => answer,
-            Ok(Err(error)) => return Err(self.unreachable(reason(&error))),
+            Ok(Err(error)) => return Err(self.no_answer(&error)),
             Err(_) => {
                 let reason = format!("no answer within {:.1} s", self.limits.whole.as_secs_f64());
                 return Err(self.unreachable(reason));
@@ -129,9 +138,12 @@ impl Grant {
         if !status.is_success() {
             return Err(self.refused(status, &answer));
         }
-        read(&answer, asked)
-            .map(|(value, expires)| Token { value, expires, extensions: self.login.extensions.clone() })
-            .map_err(|problem| self.unreadable(problem))
+        let (value, expires) = read(&answer, asked).map_err(|problem| self.unreadable(problem))?;
+        if expires <= Timestamp::now() {
+            let error = Error::Expired { endpoint: self.login.shown() };
+            return Err(Failure { error, passes: false, is_about_the_client: false });
+        }
+        Ok(Token { value, expires, extensions: self.login.extensions.clone() })
     }
 
     async fn exchange(&self, place: Place) -> Result<(StatusCode, Option<Vec<u8>>), reqwest::Error> {
@@ -162,6 +174,19 @@ impl Grant {
     fn secrets(&self) -> Vec<String> {
         let ServerLogin { client_id, client_secret, .. } = &self.login;
         vec![client_secret.expose().to_owned(), joined(client_id, client_secret)]
+    }
+
+    fn no_answer(&self, error: &reqwest::Error) -> Failure {
+        if self.login.endpoint.scheme() == "https" && http::is_about_tls(error) {
+            let (endpoint, reason) = (self.login.shown(), http::innermost(error));
+            let (error, passes) = if http::is_about_the_certificate(error) {
+                (Error::Certificate { endpoint, reason }, false)
+            } else {
+                (Error::Tls { endpoint, reason }, true)
+            };
+            return Failure { error, passes, is_about_the_client: false };
+        }
+        self.unreachable(reason(error))
     }
 
     fn unreachable(&self, reason: String) -> Failure {
@@ -244,11 +269,26 @@ fn read(answer: &[u8], asked: Timestamp) -> Result<(Secret, Timestamp), String> 
     };
     let after =
         |seconds: i64| asked.saturating_add(SignedDuration::from_secs(seconds)).unwrap_or(Timestamp::MAX);
-    let expires = good_for.map(after).or_else(|| claimed_end(token)).unwrap_or_else(|| after(UNTOLD));
-    if expires <= asked {
-        return Err("has a token that has expired already".to_owned());
-    }
-    Ok((Secret::new(token), expires))
+    Ok((Secret::new(token), end(good_for.map(after), Claims::of(token), asked, after)))
+}
+
+/// When a token is to be taken for expired: the earliest of what the answer and the token itself say, since a token that is kept
+/// for longer is refused before there is a new one. Answers are wrong at times (milliseconds for seconds, another token's
+/// life), and so are clocks:
+///
+/// * one of ours that is behind makes the claimed end too late: the claimed life (`exp` less `iat`) is not later by it;
+/// * one of ours that is ahead makes it too early, or puts it into the past. It is brokers that judge, by their clocks, so a
+///   claimed end that is past counts only where nothing else says how long the token is good.
+fn end(
+    told: Option<Timestamp>,
+    claims: Claims,
+    asked: Timestamp,
+    after: impl Fn(i64) -> Timestamp,
+) -> Timestamp {
+    let life = claims.life.map(&after);
+    let ahead = claims.end.filter(|end| *end > asked);
+    let earliest = [told, life, ahead].into_iter().flatten().min();
+    earliest.or(claims.end).unwrap_or_else(|| after(UNTOLD))
 }
 
 /// Seconds, at most a year; some servers put them in quotation marks.
@@ -257,23 +297,43 @@ fn seconds(given: &Value) -> Option<i64> {
         Value::String(text) => text.trim().parse().ok()?,
         number => number.as_f64()?,
     };
+    whole(given)
+}
+
+/// Seconds without their fraction, at most a year.
+fn whole(seconds: f64) -> Option<i64> {
     #[expect(
         clippy::cast_possible_truncation,
         reason = "the value is within a year of zero, its fraction is to go"
     )]
-    given.is_finite().then(|| given.clamp(-YEAR, YEAR) as i64)
+    seconds.is_finite().then(|| seconds.clamp(-YEAR, YEAR) as i64)
 }
 
-/// When a token that is a JWT says that it ends (RFC 7519, 4.1.4).
-fn claimed_end(token: &str) -> Option<Timestamp> {
-    let payload = token.split('.').nth(1)?;
-    let claims: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).ok()?).ok()?;
-    let end = claims.get("exp")?.as_f64()?;
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "`as` saturates, and the calendar's end is checked next"
-    )]
-    Timestamp::from_second(end as i64).ok()
+/// What a token that is a JWT says of its end (RFC 7519, 4.1.4 and 4.1.6); nothing where it is none.
+#[derive(Default)]
+struct Claims {
+    /// By the server's clock.
+    end: Option<Timestamp>,
+    /// Seconds from its making to its end.
+    life: Option<i64>,
+}
+
+impl Claims {
+    fn of(token: &str) -> Self {
+        let claims = || -> Option<Value> {
+            let payload = token.split('.').nth(1)?;
+            serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).ok()?).ok()
+        };
+        let Some(claims) = claims() else { return Self::default() };
+        let second = |name: &str| claims.get(name).and_then(Value::as_f64);
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "`as` saturates, and the calendar's end is checked next"
+        )]
+        let end = second("exp").and_then(|end| Timestamp::from_second(end as i64).ok());
+        let life = second("exp").zip(second("iat")).map(|(end, made)| end - made);
+        Self { end, life: life.filter(|life| *life > 0.0).and_then(whole) }
+    }
 }
 
 fn reason(error: &reqwest::Error) -> String {

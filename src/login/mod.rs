@@ -43,6 +43,8 @@ enum Kind {
 struct ServerLogin {
     /// Its token endpoint.
     endpoint: Url,
+    /// PEM text of the authorities that its certificate may be of; without it the system's.
+    authorities: Option<String>,
     client_id: String,
     client_secret: Secret,
     scope: Option<String>,
@@ -74,12 +76,13 @@ impl Source {
     ///
     /// # Errors
     ///
-    /// The system's certificates are there but none of them can be read.
+    /// The system's certificates are there but none of them can be read; authorities that are configured are no certificates.
     pub fn of(credentials: &Credentials) -> Result<Option<Self>, Error> {
         Ok(match credentials {
             Credentials::UserPassword { .. } => None,
             Credentials::OauthClientCredentials {
                 token_endpoint,
+                token_endpoint_ca_certificate,
                 client_id,
                 client_secret,
                 scope,
@@ -87,6 +90,7 @@ impl Source {
             } => {
                 let login = ServerLogin {
                     endpoint: token_endpoint.clone(),
+                    authorities: token_endpoint_ca_certificate.clone(),
                     client_id: client_id.clone(),
                     client_secret: client_secret.clone(),
                     scope: scope.clone(),

@@ -1,6 +1,6 @@
 //! Several requests at a time.
 
-use std::panic;
+use std::{future, panic};
 
 use tokio::task::JoinSet;
 
@@ -28,8 +28,11 @@ where
         match running.join_next().await {
             None => break,
             Some(Ok((place, result))) => done.push((place, result?)),
-            // Nobody aborts these tasks, so it is a panic, which goes on in the caller.
-            Some(Err(failed)) => panic::resume_unwind(failed.into_panic()),
+            Some(Err(failed)) => match failed.try_into_panic() {
+                Ok(reason) => panic::resume_unwind(reason),
+                // The runtime goes down, and whoever waits here with it.
+                Err(_) => future::pending().await,
+            },
         }
     }
     done.sort_unstable_by_key(|(place, _)| *place);

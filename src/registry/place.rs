@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, LOCATION, RETRY_AFTER};
-use reqwest::{Certificate, Identity, Response, StatusCode, redirect};
+use reqwest::{Identity, Response, StatusCode, redirect};
 use serde_json::Value;
 use url::{Host, Url};
 
@@ -50,13 +50,7 @@ impl Place {
         }
         let pem = |option, reason: String| Error::Pem { option, reason };
         if let Some(authorities) = &registry.ca_certificate {
-            let authorities = Certificate::from_pem_bundle(authorities.as_bytes())
-                .map_err(|error| pem("ca_certificate", http::innermost(&error)))?;
-            if authorities.is_empty() {
-                return Err(pem("ca_certificate", "it has no certificate".to_owned()));
-            }
-            http = http.tls_built_in_root_certs(false);
-            http = authorities.into_iter().fold(http, reqwest::ClientBuilder::add_root_certificate);
+            http = http::trusting(http, authorities).map_err(|reason| pem("ca_certificate", reason))?;
         }
         if let (Some(certificate), Some(key)) = (&registry.client_certificate, &registry.client_key) {
             let both = format!("{}\n{certificate}", key.expose());
@@ -195,13 +189,7 @@ impl Place {
         if http::is_about_the_name(error) {
             return Trouble::Name;
         }
-        // An alert may come behind the handshake: that the client has no certificate, say.
-        if self.endpoint.scheme() == "https"
-            && kinds().any(|kind| {
-                kind == io::ErrorKind::InvalidData
-                    || (error.is_connect() && kind == io::ErrorKind::UnexpectedEof)
-            })
-        {
+        if self.endpoint.scheme() == "https" && http::is_about_tls(error) {
             return Trouble::Tls { reason: http::innermost(error) };
         }
         if hyper().any(hyper::Error::is_parse) {

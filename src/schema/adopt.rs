@@ -14,7 +14,7 @@ use apache_avro::writer::datum::GenericDatumWriter;
 
 use crate::schema::Error;
 use crate::schema::avro::{Field, Record, Schema};
-use crate::schema::map::EXTRA;
+use crate::schema::names::EXTRA;
 
 /// The schema by which documents of the schema `own` are written where `registered` is the text of the one that consumers get.
 ///

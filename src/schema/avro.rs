@@ -41,7 +41,7 @@ pub enum Schema {
 /// An Avro record.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Record {
-    /// Full name: the dotted path of the location.
+    /// Full name, made of the path of the location.
     pub name: String,
     /// Fields in schema order, but for the extra map.
     pub fields: Vec<Field>,

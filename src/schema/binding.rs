@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 use crate::schema::avro::{Field, Record, Schema};
 use crate::schema::budget::Budget;
 use crate::schema::map::map;
-use crate::schema::{Error, Exists, ObjectShape, Property, Shape, Types, pointer};
+use crate::schema::names::Step;
+use crate::schema::{Error, Exists, ObjectShape, Property, RecordNames, Shape, Types, pointer};
 
 /// What a collection says of one of its projections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,9 +35,9 @@ pub struct Selection<'a> {
 /// What is registered for a binding.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BindingSchemas {
-    /// Record `root.Key`, or of the name given in place of `root`, whose field `_flow_key` is the record of the parts `p1`, `p2`, ...
+    /// Record `root.Key`, or of the name that the binding's records have, whose field `_flow_key` is the record of the parts `p1`, `p2`, ...
     pub key: Schema,
-    /// Record `root` of the selected fields.
+    /// Record `root` of the selected fields, or of the name that it has.
     pub value: Schema,
 }
 
@@ -50,23 +51,23 @@ pub fn binding_schemas(
     projections: &[Projection<'_>],
     selection: &Selection<'_>,
 ) -> Result<BindingSchemas, Error> {
-    named_binding_schemas("root", shape, projections, selection)
+    named_binding_schemas(&RecordNames::root(), shape, projections, selection)
 }
 
-/// As [`binding_schemas`], with a full name for the record of values in place of `root`.
+/// As [`binding_schemas`], with names for the records.
 ///
 /// # Errors
 ///
 /// As there.
 pub fn named_binding_schemas(
-    record: &str,
+    names: &RecordNames,
     shape: &Shape,
     projections: &[Projection<'_>],
     selection: &Selection<'_>,
 ) -> Result<BindingSchemas, Error> {
     let Fields { by_name: fields, mut budget } = Fields::of(shape, projections, selection)?;
-    let key = key(record, selection.keys, &fields, &mut budget)?;
-    Ok(BindingSchemas { key, value: value(record, fields, &mut budget)? })
+    let key = key(names, selection.keys, &fields, &mut budget)?;
+    Ok(BindingSchemas { key, value: value(names, fields, &mut budget)? })
 }
 
 /// The shapes of the fields that a binding selects.
@@ -132,27 +133,35 @@ fn field_shape(
 const SCALARS: [Types; 5] = [Types::BOOLEAN, Types::FRACTIONAL, Types::INTEGER, Types::NUMBER, Types::STRING];
 
 fn key(
-    record: &str,
+    names: &RecordNames,
     keys: &[String],
     fields: &BTreeMap<&str, Property>,
     budget: &mut Budget,
 ) -> Result<Schema, Error> {
+    let mut path = names.parts_path();
+    let record = path.name().to_owned();
     let mut parts = Vec::with_capacity(keys.len());
     for (index, property) in keys.iter().filter_map(|key| fields.get(key.as_str())).enumerate() {
         let name = format!("p{}", index + 1);
         let shape = *budget.copy(&property.shape)?;
         let default = shape.default.clone();
         // A part is nullable where its types say so, never because it is optional.
-        let schema = map(&format!("{record}.Key.Parts.{name}"), shape, true, budget)?;
+        path.push(Step::Property(&name));
+        let schema = map(path.clone(), shape, true, budget)?;
+        path.truncate(record.len());
         parts.push(Field { name, schema, default });
     }
-    let parts = Schema::Record(Record { name: format!("{record}.Key.Parts"), fields: parts, extra: None });
+    let parts = Schema::Record(Record { name: record, fields: parts, extra: None });
     let field = Field { name: "_flow_key".to_owned(), schema: parts, default: None };
-    Ok(Schema::Record(Record { name: format!("{record}.Key"), fields: vec![field], extra: None }))
+    Ok(Schema::Record(Record { name: names.key(), fields: vec![field], extra: None }))
 }
 
-fn value(record: &str, fields: BTreeMap<&str, Property>, budget: &mut Budget) -> Result<Schema, Error> {
+fn value(
+    names: &RecordNames,
+    fields: BTreeMap<&str, Property>,
+    budget: &mut Budget,
+) -> Result<Schema, Error> {
     let properties = fields.into_values().collect();
     let shape = Shape { object: ObjectShape { properties, ..ObjectShape::ANY }, ..Shape::of(Types::OBJECT) };
-    map(record, shape, true, budget)
+    map(names.value_path(), shape, true, budget)
 }

@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::schema::avro::{Record, Schema};
-use crate::schema::map::EXTRA;
+use crate::schema::names::EXTRA;
 
 /// The subject of a schema: the topic and the hash of its canonical text.
 pub fn subject(topic: &str, canonical: &str) -> String {

@@ -7,7 +7,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::schema::binding::{Fields, Projection, Selection};
-use crate::schema::{ArrayShape, Error, Format, ObjectShape, Property, Shape, Types};
+use crate::schema::{ArrayShape, Error, Format, ObjectShape, Property, RecordNames, Shape, Types};
 
 /// What is registered for a binding whose messages are JSON.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,7 +19,8 @@ pub struct JsonSchemas {
 }
 
 /// Describes the objects of the fields that a binding selects. `shape` is that of the collection's documents;
-/// `embeds_document` says that the root document is a value, in place of a string of its text.
+/// `embeds_document` says that the root document is a value, in place of a string of its text. `titles` are for consumers that
+/// find subjects by the name of a record: Confluent's take a JSON schema's title for it.
 ///
 /// # Errors
 ///
@@ -29,6 +30,7 @@ pub fn json_schemas(
     projections: &[Projection<'_>],
     selection: &Selection<'_>,
     embeds_document: bool,
+    titles: Option<&RecordNames>,
 ) -> Result<JsonSchemas, Error> {
     let mut fields = Fields::of(shape, projections, selection)?.by_name;
     if let Some(document) = selection.document.filter(|_| embeds_document)
@@ -37,11 +39,13 @@ pub fn json_schemas(
         property.shape = shape.clone();
     }
     let keys = fields.iter().filter(|(name, _)| selection.keys.iter().any(|key| key == *name));
-    Ok(JsonSchemas { key: object_of(keys.map(|(_, property)| property)), value: object_of(fields.values()) })
+    let key = object_of(keys.map(|(_, property)| property), titles.map(RecordNames::key));
+    let value = object_of(fields.values(), titles.map(|names| names.value().to_owned()));
+    Ok(JsonSchemas { key, value })
 }
 
 /// The schema of a message: exactly these members. One that need not be there is null then.
-fn object_of<'f>(fields: impl Iterator<Item = &'f Property>) -> String {
+fn object_of<'f>(fields: impl Iterator<Item = &'f Property>, title: Option<String>) -> String {
     let mut required = Vec::new();
     let mut properties = Map::new();
     for Property { name, is_required, shape, .. } in fields {
@@ -53,15 +57,18 @@ fn object_of<'f>(fields: impl Iterator<Item = &'f Property>) -> String {
         }
         properties.insert(name.to_string(), of_types(shape, types));
     }
-    json!({
+    let mut schema = json!({
         "$schema": "http://json-schema.org/draft-07/schema#",
         "type": "object",
         "properties": properties,
         "required": required,
-        // Closed, so that a field that is added later is a compatible change.
+        // Closed, so that an optional field that is added later is a compatible change under BACKWARD.
         "additionalProperties": false,
-    })
-    .to_string()
+    });
+    if let Some(title) = title {
+        schema["title"] = title.into();
+    }
+    schema.to_string()
 }
 
 fn of(shape: &Shape) -> Value {

@@ -1,46 +1,41 @@
 //! From shapes to Avro schemas.
 //!
-//! A location's full name is its dotted path: `root`, property names, `_items` below an array, `_flow_extra` below the
-//! properties that a record has no fields for. Shapes are taken by value and used up, level by level.
+//! A location's full name is made of its path ([`names`](crate::schema::names)): property names, `_items` below an array,
+//! `_flow_extra` below the properties that a record has no fields for. Shapes are taken by value and used up, level by level.
 
 use crate::schema::avro::{Field, Record, Schema};
 use crate::schema::budget::Budget;
+use crate::schema::names::{EXTRA, Path, Step};
 use crate::schema::union::union;
 use crate::schema::{ArrayShape, Error, Format, ObjectShape, Property, Shape, Types};
 
-/// The step of a record's extra map, and the name of its field.
-pub(super) const EXTRA: &str = "_flow_extra";
-
-const ITEMS: &str = "_items";
-
 /// The schema of the location with this path; `required` says that a value is there always.
-pub(super) fn map(path: &str, shape: Shape, required: bool, budget: &mut Budget) -> Result<Schema, Error> {
-    Mapping { path: path.to_owned(), budget }.location(shape, required)
+pub(super) fn map(path: Path, shape: Shape, required: bool, budget: &mut Budget) -> Result<Schema, Error> {
+    Mapping { path, budget }.location(shape, required)
 }
 
 struct Mapping<'b> {
-    path: String,
+    path: Path,
     budget: &'b mut Budget,
 }
 
 impl Mapping<'_> {
     fn location(&mut self, shape: Shape, required: bool) -> Result<Schema, Error> {
         // The names of records are paths: long ones weigh.
-        self.budget.spend(1 + self.path.len() / 256)?;
+        self.budget.spend(1 + self.path.name().len() / 256)?;
         let nullable = shape.types.contains(Types::NULL) || (!required && shape.default.is_none());
         let schema = match kind(shape.types - Types::NULL, shape.string.format) {
             Kind::Scalar(schema) => schema,
             Kind::Array => Schema::Array(Box::new(self.items(shape.array)?)),
             Kind::Object => self.object(shape.object)?,
-            Kind::Raw => Schema::RawJson { name: format!("{}.RawJSON", self.path) },
+            Kind::Raw => Schema::RawJson { name: self.path.below(Step::RawJson) },
         };
         Ok(if nullable { Schema::Nullable(Box::new(schema)) } else { schema })
     }
 
-    fn below(&mut self, step: &str, shape: Shape, required: bool) -> Result<Schema, Error> {
-        let length = self.path.len();
-        self.path.push('.');
-        self.path.push_str(step);
+    fn below(&mut self, step: Step<'_>, shape: Shape, required: bool) -> Result<Schema, Error> {
+        let length = self.path.name().len();
+        self.path.push(step);
         let schema = self.location(shape, required)?;
         self.path.truncate(length);
         Ok(schema)
@@ -52,7 +47,7 @@ impl Mapping<'_> {
         for mut item in array.tuple {
             union(&mut items, &mut item, self.budget)?;
         }
-        self.below(ITEMS, items, true)
+        self.below(Step::Items, items, true)
     }
 
     fn object(&mut self, object: ObjectShape) -> Result<Schema, Error> {
@@ -76,14 +71,14 @@ impl Mapping<'_> {
                 continue;
             }
             let default = shape.default.clone();
-            let schema = self.below(&name, shape, is_required)?;
+            let schema = self.below(Step::Property(&name), shape, is_required)?;
             fields.push(Field { name: name.into(), schema, default });
         }
         let extra = match extra.types.is_empty() {
             true => None,
-            false => Some(Box::new(self.below(EXTRA, extra, true)?)),
+            false => Some(Box::new(self.below(Step::Extra, extra, true)?)),
         };
-        Ok(Schema::Record(Record { name: self.path.clone(), fields, extra }))
+        Ok(Schema::Record(Record { name: self.path.name().to_owned(), fields, extra }))
     }
 }
 

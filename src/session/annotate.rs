@@ -31,7 +31,7 @@ pub(super) fn required<'c>(
         else {
             bail!(
                 "timestamp names field {field:?}, which collection {} does not have; name one of its fields, or \
-                 flow_published_at",
+                 flow_published_at, or none",
                 collection.name
             );
         };

@@ -336,7 +336,7 @@ impl Schemas {
                 .with_context(|| format!("mapping collection {} to Avro", collection.name))
         };
         let json = || {
-            schema::json_schemas(&shape, &projections, &selection, formats.embeds_document)
+            schema::json_schemas(&shape, &projections, &selection, formats.embeds_document, naming.titles())
                 .with_context(|| format!("describing collection {} by JSON schemas", collection.name))
         };
         Ok(Self {

@@ -8,10 +8,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use serde_json::Value;
 
 use crate::config::SchemaRegistry;
-use crate::registry::{self, Client, Schema, Verdict, Version, each};
+use crate::registry::{self, Client, Schema, SchemaType, Verdict, Version, each};
+use crate::schema;
 
 /// What messages of a schema carry, and are written by.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -183,7 +183,11 @@ async fn check_one(
             return Ok(None);
         }
     };
-    let latest = client.latest(subject).await?;
+    // Who may register need not be let read; what the registry said is told all the same.
+    let latest = client.latest(subject).await.unwrap_or_else(|error| {
+        tracing::debug!(subject, %error, "the version that a schema is not compatible with cannot be read");
+        None
+    });
     Ok(Some(refusal(subject, schema, latest.as_ref(), &messages)))
 }
 
@@ -193,7 +197,7 @@ fn refusal(subject: &str, schema: &Schema, latest: Option<&Version>, messages: &
         None => text.push_str("an earlier version"),
         Some(latest) => {
             text.push_str(&format!("version {}", latest.version));
-            let differences = differences(&latest.schema.text, &schema.text);
+            let differences = differences(&latest.schema, schema);
             if !differences.is_empty() {
                 text.push_str(": ");
                 text.push_str(&differences.join(", "));
@@ -207,56 +211,22 @@ fn refusal(subject: &str, schema: &Schema, latest: Option<&Version>, messages: &
     text
 }
 
-/// How the fields of a record differ from those that the registry has.
-fn differences(registered: &str, new: &str) -> Vec<String> {
-    // Registries may split names, sort members and unwrap types.
-    let read = |text: &str| {
-        let canonical = apache_avro::Schema::parse_str(text).map(|schema| schema.canonical_form());
-        serde_json::from_str::<Value>(&canonical.unwrap_or_else(|_| text.to_owned())).unwrap_or_default()
-    };
-    let (registered, new) = (read(registered), read(new));
-    let mut found = Vec::new();
-    if registered["name"] != new["name"] {
-        found.push(format!("the record is {} there and {} here", registered["name"], new["name"]));
-    }
-    compare("", &registered, &new, &mut found);
-    found
-}
-
-/// Goes into records that both have, no deeper than serde_json reads.
-fn compare(path: &str, registered: &Value, new: &Value, found: &mut Vec<String>) {
-    let fields = |schema: &Value| schema["fields"].as_array().cloned().unwrap_or_default();
-    let (theirs, ours) = (fields(registered), fields(new));
-    let place = |field: &Value| format!("{path}{}", field["name"].as_str().unwrap_or_default());
-    for field in &ours {
-        match theirs.iter().find(|other| other["name"] == field["name"]) {
-            None => found.push(format!("field {:?} is new", place(field))),
-            Some(other) if other["type"] == field["type"] => {}
-            Some(other) if other["type"]["fields"].is_array() && field["type"]["fields"].is_array() => {
-                compare(&format!("{}.", place(field)), &other["type"], &field["type"], found);
-            }
-            Some(other) => {
-                let shown =
-                    |schema: &Value| schema["type"].to_string().chars().take(SHOWN).collect::<String>();
-                found.push(format!(
-                    "field {:?} is {} there and {} here",
-                    place(field),
-                    shown(other),
-                    shown(field)
-                ));
-            }
+/// How the fields differ from those that the registry has.
+fn differences(registered: &Schema, new: &Schema) -> Vec<String> {
+    match (registered.schema_type, new.schema_type) {
+        (SchemaType::Avro, SchemaType::Avro) => schema::avro_differences(&registered.text, &new.text),
+        (SchemaType::Json, SchemaType::Json) => schema::json_differences(&registered.text, &new.text),
+        (theirs, ours) => {
+            vec![format!("it is of the type {} there and {} here", theirs.as_str(), ours.as_str())]
         }
-    }
-    for other in theirs.iter().filter(|other| !ours.iter().any(|field| field["name"] == other["name"])) {
-        found.push(format!("field {:?} is gone", place(other)));
     }
 }
 
 /// What to do about schemas that are not compatible. Validate does not get to know which fields a publication excludes, and a field that
 /// it called incompatible some runtimes would leave out without a word; so leaving one out takes a publication of its own.
 const REMEDY: &str = "make the fields what they were, or exclude those that are no key in a publication of their own, before the one that \
-                      changes them; or lower the compatibility of the subject at the registry, or choose another topic or \
-                      record_name, by which the subject is named";
+                      changes them; or lower the compatibility of the subject at the registry (schema_registry.compatibility is set for new \
+                      subjects only), or choose another topic or record_name, by which the subject is named";
 
 /// Refusals that an error tells.
 const TOLD: usize = 5;
@@ -458,17 +428,6 @@ mod tests {
     }
 
     #[test]
-    fn what_a_registry_writes_otherwise_is_no_difference() {
-        let ours = r#"{"name":"a.R","type":"record","fields":[{"name":"d","type":{"type":"int"}},{"name":"n","type":{"name":"a.R.N","type":"record","fields":[{"name":"x","type":"long"}]}}]}"#;
-        let theirs = r#"{"type":"record","name":"R","namespace":"a","doc":"D","fields":[{"type":"int","name":"d","default":1},{"name":"n","type":{"type":"record","name":"N","namespace":"a.R","fields":[{"name":"x","type":{"type":"long"}}]}}]}"#;
-        assert_eq!(differences(theirs, ours), [""; 0]);
-        assert_eq!(
-            differences(&theirs.replace("\"R\"", "\"S\""), ours),
-            [r#"the record is "a.S" there and "a.R" here"#]
-        );
-    }
-
-    #[test]
     fn what_is_not_compatible_is_told_by_its_fields() {
         run(async {
             let registry = Registry::start(Options::default()).await.unwrap();
@@ -490,7 +449,7 @@ mod tests {
                 "{error}"
             );
             assert!(
-                error.ends_with("\"); make the fields what they were, or exclude those that are no key in a publication of their own, before the one that changes them; or lower the compatibility of the subject at the registry, or choose another topic or record_name, by which the subject is named"),
+                error.ends_with("\"); make the fields what they were, or exclude those that are no key in a publication of their own, before the one that changes them; or lower the compatibility of the subject at the registry (schema_registry.compatibility is set for new subjects only), or choose another topic or record_name, by which the subject is named"),
                 "{error}"
             );
             // A registry without such a check.
@@ -503,6 +462,53 @@ mod tests {
                 check(&client, &[("s".to_owned(), new)], LONG).await.unwrap_err().to_string().starts_with(
                     "checking the compatibility of the schema of subject \"s\" at the schema registry "
                 )
+            );
+        });
+    }
+
+    #[test]
+    fn json_schemas_that_are_not_compatible_are_told_by_their_fields() {
+        run(async {
+            let registry = Registry::start(Options::default()).await.unwrap();
+            let client = Client::new(&registry.config()).unwrap();
+            let schema = |kind: &str| {
+                Schema::json(format!(r#"{{"type":"object","properties":{{"total":{{"type":"{kind}"}}}}}}"#))
+            };
+            client.register(&[("s".to_owned(), schema("number"))]).await.unwrap();
+            let refusal = |new: Schema| async {
+                check(&client, &[("s".to_owned(), new)], LONG).await.unwrap_err().to_string()
+            };
+            assert!(
+                refusal(schema("string")).await.starts_with(
+                    "checking the schema of subject \"s\": it is not compatible with version 1: field \"total\" is number there and string here (the registry says "
+                )
+            );
+            let other = refusal(record("")).await;
+            assert!(
+                other.contains("version 1: it is of the type JSON there and AVRO here (the registry"),
+                "{other}"
+            );
+        });
+    }
+
+    /// Who may register a schema need not be let read others.
+    #[test]
+    fn what_the_registry_says_is_told_where_its_versions_cannot_be_read() {
+        run(async {
+            let registry = Registry::start(Options::default()).await.unwrap();
+            let client = Client::new(&registry.config()).unwrap();
+            client.register(&[("s".to_owned(), record(""))]).await.unwrap();
+            registry.inject(Fault::answer(
+                200,
+                r#"{"is_compatible":false,"messages":["READER_FIELD_MISSING at /fields/1"]}"#,
+            ));
+            registry.inject(Fault::answer(403, r#"{"error_code":40301,"message":"denied"}"#));
+            let error = check(&client, &[("s".to_owned(), record(""))], LONG).await.unwrap_err().to_string();
+            assert!(
+                error.starts_with(
+                    "checking the schema of subject \"s\": it is not compatible with an earlier version (the registry says \"READER_FIELD_MISSING at /fields/1\"); make the fields "
+                ),
+                "{error}"
             );
         });
     }

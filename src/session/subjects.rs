@@ -9,14 +9,14 @@ use anyhow::bail;
 
 use crate::config::{EndpointConfig, Resource, SubjectStrategy};
 use crate::registry::Schema;
-use crate::schema;
+use crate::schema::{self, RecordNames};
 
 /// How the subjects of a binding are named.
 #[derive(Clone, Debug)]
 pub(super) struct Naming {
     strategy: SubjectStrategy,
     topic: String,
-    record: String,
+    names: RecordNames,
 }
 
 /// A part of a message.
@@ -32,27 +32,34 @@ impl Naming {
         Self {
             strategy: config.subject_strategy(),
             topic: topic.to_owned(),
-            record: config.record_name(resource),
+            names: config.record_name(resource).map_or_else(RecordNames::root, RecordNames::named),
         }
     }
 
-    /// The full name of the record of values.
-    pub(super) fn record(&self) -> &str {
-        &self.record
+    /// The names of the binding's records.
+    pub(super) fn record(&self) -> &RecordNames {
+        &self.names
+    }
+
+    /// The titles of JSON schemas: the names by which consumers look for them, where that is how subjects are named.
+    pub(super) fn titles(&self) -> Option<&RecordNames> {
+        let by_record =
+            matches!(self.strategy, SubjectStrategy::RecordName | SubjectStrategy::TopicRecordName);
+        by_record.then_some(&self.names)
     }
 
     /// The subject of the schema of this text.
     pub(super) fn subject(&self, part: Part, text: &str) -> String {
-        let Self { strategy, topic, record } = self;
-        let (dash, dot) = match part {
-            Part::Key => ("-key", ".Key"),
-            Part::Value => ("-value", ""),
+        let Self { strategy, topic, names } = self;
+        let (dash, record) = match part {
+            Part::Key => ("-key", names.key()),
+            Part::Value => ("-value", names.value().to_owned()),
         };
         match strategy {
             SubjectStrategy::TopicHash => schema::subject(topic, text),
             SubjectStrategy::TopicName => format!("{topic}{dash}"),
-            SubjectStrategy::RecordName => format!("{record}{dot}"),
-            SubjectStrategy::TopicRecordName => format!("{topic}-{record}{dot}"),
+            SubjectStrategy::RecordName => record,
+            SubjectStrategy::TopicRecordName => format!("{topic}-{record}"),
         }
     }
 }
@@ -111,9 +118,40 @@ mod tests {
         let (plain, named) = (r#"{"topic":"a.b"}"#, r#"{"topic":"a.b","record_name":"Order"}"#);
         assert_eq!(subjects("topic_hash", plain), [(); 2].map(|()| schema::subject("a.b", r#""long""#)));
         assert_eq!(subjects("topic_name", named), ["a.b-key", "a.b-value"]);
-        assert_eq!(subjects("record_name", plain), ["com.acme.a_b.Key", "com.acme.a_b"]);
-        assert_eq!(subjects("record_name", named), ["com.acme.Order.Key", "com.acme.Order"]);
-        assert_eq!(subjects("topic_record_name", named), ["a.b-com.acme.Order.Key", "a.b-com.acme.Order"]);
+        assert_eq!(subjects("record_name", plain), ["com.acme.a_bKey", "com.acme.a_b"]);
+        assert_eq!(subjects("record_name", named), ["com.acme.OrderKey", "com.acme.Order"]);
+        assert_eq!(subjects("topic_record_name", named), ["a.b-com.acme.OrderKey", "a.b-com.acme.Order"]);
+    }
+
+    #[test]
+    fn json_schemas_have_titles_where_subjects_are_found_by_records() {
+        for (strategy, is_titled) in
+            [("topic_hash", false), ("topic_name", false), ("record_name", true), ("topic_record_name", true)]
+        {
+            let naming = naming(strategy, r#"{"topic":"a.b","record_name":"Order"}"#);
+            let titles = naming.titles().map(|names| (names.value().to_owned(), names.key()));
+            let expected = ("com.acme.Order".to_owned(), "com.acme.OrderKey".to_owned());
+            assert_eq!(titles, is_titled.then_some(expected), "{strategy}");
+        }
+    }
+
+    /// Whoever names nothing has the names that there ever were.
+    #[test]
+    fn records_are_siblings_where_something_was_named() {
+        let key = |registry: &str, resource: &str| {
+            let config = format!(
+                r#"{{"bootstrap_servers":"b","message_format":"Avro","schema_registry":{{"endpoint":"http://r"{registry}}}}}"#
+            );
+            let config = EndpointConfig::parse(config.as_bytes()).unwrap();
+            let resource = Resource::parse(resource.as_bytes()).unwrap();
+            Naming::new(&config, &resource, "orders").record().key()
+        };
+        let (plain, named) = (r#"{"topic":"orders"}"#, r#"{"topic":"orders","record_name":"root"}"#);
+        assert_eq!(key("", plain), "root.Key");
+        assert_eq!(key(r#","subject_strategy":"topic_name""#, plain), "root.Key");
+        assert_eq!(key("", named), "rootKey");
+        assert_eq!(key(r#","record_namespace":"com.acme""#, plain), "com.acme.rootKey");
+        assert_eq!(key(r#","subject_strategy":"record_name""#, plain), "ordersKey");
     }
 
     /// The topic of a message is the whole one, and consumers look for its schema by that.

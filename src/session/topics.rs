@@ -117,8 +117,14 @@ mod tests {
         );
         assert_eq!(
             names("{}", &[r#"{"topic":"a","topic_config":{"min.insync.replicas":3}}"#]).unwrap_err(),
-            "binding 0: reading the resource configuration: /topic_config is \"3\": min.insync.replicas is more than the 2 \
+            "binding 0: reading the resource configuration: /topic_config/min.insync.replicas is \"3\": min.insync.replicas is more than the 2 \
              replicas of the topic, so that nothing could be written: lower it, or raise the replication factor"
+        );
+        assert_eq!(
+            names(r#"{"topic_config":{"min.insync.replicas":3}}"#, &[r#"{"topic":"a"}"#]).unwrap_err(),
+            "binding 0: reading the endpoint configuration: /advanced/topic_config/min.insync.replicas is \"3\": \
+             min.insync.replicas is more than the 2 replicas of the topic, so that nothing could be written: lower it, or \
+             raise the replication factor"
         );
         let long = format!(r#"{{"topic":"{}"}}"#, "x".repeat(249));
         let error = names(r#"{"topic_prefix":"p."}"#, &[&long]).unwrap_err();

@@ -1,14 +1,17 @@
 //! An authorization server of a test's own, which hands out tokens that the services' broker takes.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{self, BufRead as _, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::{Value, json};
 
 /// Grants tokens to the client `client` with the secret `client-secret`; ends with the process.
@@ -16,10 +19,14 @@ use serde_json::{Value, json};
 pub struct Authorization {
     pub endpoint: String,
     granted: Arc<AtomicUsize>,
-    down: Arc<AtomicBool>,
+    /// Locked while a request is answered.
+    down: Arc<Mutex<bool>>,
 }
 
 pub const SECRET: &str = "client-secret";
+
+/// Whose certificate a server over TLS has: PEM.
+pub const AUTHORITY: &str = include_str!("../../src/login/grant/tls/authority.pem");
 
 impl Authorization {
     /// Tokens of `user` that are good for so long.
@@ -29,26 +36,47 @@ impl Authorization {
 
     /// Tokens that were good for so long, `late` ago, whatever the answer says.
     pub fn with_delay(user: &'static str, good_for: Duration, late: Duration) -> Self {
+        Self::serve("http", move |stream, counted| answer(stream, user, good_for, late, counted))
+    }
+
+    /// The same over TLS, with a certificate of [`AUTHORITY`].
+    pub fn over_tls(user: &'static str, good_for: Duration) -> Self {
+        let certificate =
+            CertificateDer::from_pem_slice(include_bytes!("../../src/login/grant/tls/server.pem"));
+        let key = PrivateKeyDer::from_pem_slice(include_bytes!("../../src/login/grant/tls/server-key.pem"));
+        let (certificate, key) = (certificate.expect("PEM text"), key.expect("PEM text"));
+        let config = ServerConfig::builder().with_no_client_auth().with_single_cert(vec![certificate], key);
+        let config = Arc::new(config.expect("they belong together"));
+        Self::serve("https", move |stream, counted| {
+            let connection = ServerConnection::new(Arc::clone(&config)).map_err(io::Error::other)?;
+            answer(StreamOwned::new(connection, stream), user, good_for, Duration::ZERO, counted)
+        })
+    }
+
+    fn serve(
+        scheme: &str,
+        answer: impl Fn(TcpStream, &AtomicUsize) -> io::Result<()> + Send + 'static,
+    ) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-        let endpoint = format!("http://{}/token", listener.local_addr().expect("it is bound"));
+        let endpoint = format!("{scheme}://{}/token", listener.local_addr().expect("it is bound"));
         let granted = Arc::new(AtomicUsize::new(0));
-        let down = Arc::new(AtomicBool::new(false));
+        let down = Arc::new(Mutex::new(false));
         let (counted, is_down) = (Arc::clone(&granted), Arc::clone(&down));
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                if is_down.load(Ordering::Relaxed) {
-                    continue;
+                let is_down = is_down.lock().expect("nobody panics with it");
+                if !*is_down {
+                    // Whoever goes away in mid-request is not our concern.
+                    let _ = answer(stream, &counted);
                 }
-                // Whoever goes away in mid-request is not our concern.
-                let _ = answer(stream, user, good_for, late, &counted);
             }
         });
         Self { endpoint, granted, down }
     }
 
-    /// From here on connections are closed without an answer, or answered again.
+    /// From here on connections are closed without an answer, or answered again. No answer is under way when it returns.
     pub fn set_down(&self, down: bool) {
-        self.down.store(down, Ordering::Relaxed);
+        *self.down.lock().expect("nobody panics with it") = down;
     }
 
     /// How many tokens were granted so far.
@@ -68,12 +96,12 @@ impl Authorization {
 }
 
 fn answer(
-    stream: TcpStream,
+    stream: impl Read + Write,
     user: &str,
     good_for: Duration,
     late: Duration,
     granted: &AtomicUsize,
-) -> std::io::Result<()> {
+) -> io::Result<()> {
     let mut stream = BufReader::new(stream);
     let (mut authorization, mut length) = (String::new(), 0);
     let mut line = String::new();
@@ -105,7 +133,8 @@ fn answer(
     write!(
         stream.get_mut(),
         "HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{answer}"
-    )
+    )?;
+    stream.get_mut().flush()
 }
 
 /// A JWT that nobody signed, for Kafka's validator of such.

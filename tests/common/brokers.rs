@@ -63,7 +63,7 @@ pub fn read(config: &Value, topics: &[&str], count: usize) -> BTreeMap<String, V
     let mut consumer = Consumer::open(&config, &names, Start::Beginning).unwrap();
     let mut all: BTreeMap<String, Vec<Record>> =
         names.iter().map(|name| (name.clone(), Vec::new())).collect();
-    let (mut found, limit) = (0, Instant::now() + Duration::from_secs(30));
+    let (mut found, limit) = (0, Instant::now() + Duration::from_secs(120));
     loop {
         let wait = if found < count { Duration::from_millis(500) } else { Duration::from_millis(150) };
         match consumer.poll(wait).unwrap() {

@@ -3,8 +3,10 @@
 use std::fs::File;
 use std::io::{Read, Write};
 use std::path::PathBuf;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use materialize_kafka::preview::task::source::Source;
 use materialize_kafka::preview::task::{BuiltTask, Fixture, StoreDoc, Task};
@@ -18,7 +20,15 @@ pub struct Connector {
     requests: Option<RequestWriter<ChildStdin>>,
     responses: Option<ResponseReader<ChildStdout>>,
     codec: Codec,
-    stderr: JoinHandle<String>,
+    stderr: Stderr,
+}
+
+/// What a connector logs, read all the time so that it never waits for a reader.
+#[derive(Default)]
+struct Stderr {
+    said: Arc<Mutex<Vec<u8>>>,
+    /// Ends with the stream.
+    reader: Option<JoinHandle<()>>,
 }
 
 /// How a connector ended.
@@ -68,14 +78,7 @@ impl Connector {
         let mut child = command.spawn().expect("the binary was built");
         let stdin = child.stdin.take().expect("stdin is a pipe");
         let stdout = child.stdout.take().expect("stdout is a pipe");
-        let stderr = child.stderr.take();
-        let stderr = thread::spawn(move || {
-            let mut text = Vec::new();
-            if let Some(mut stderr) = stderr {
-                stderr.read_to_end(&mut text).expect("reading stderr");
-            }
-            String::from_utf8_lossy(&text).into_owned()
-        });
+        let stderr = child.stderr.take().map_or_else(Stderr::default, Stderr::of);
         let requests = Some(RequestWriter::new(stdin, codec));
         Self { child, requests, responses: Some(ResponseReader::new(stdout, codec)), codec, stderr }
     }
@@ -212,12 +215,58 @@ impl Connector {
     /// Waits for the end without closing stdin.
     pub fn wait(mut self) -> Ended {
         let status = self.child.wait().expect("waiting for the connector");
-        Ended { status: status.code(), stderr: self.stderr.join().expect("stderr was read") }
+        Ended { status: status.code(), stderr: self.stderr.all() }
+    }
+
+    /// Waits until it has logged `part`.
+    pub fn wait_for_log(&self, part: &str) {
+        let start = Instant::now();
+        loop {
+            let said = self.stderr.so_far();
+            if said.contains(part) {
+                return;
+            }
+            assert!(start.elapsed() < LOGGED_WITHIN, "it does not log {part:?} but: {said}");
+            thread::sleep(Duration::from_millis(20));
+        }
     }
 
     fn stderr_so_far(&mut self) -> String {
         let _ended = self.child.wait();
-        std::mem::replace(&mut self.stderr, thread::spawn(String::new)).join().unwrap_or_default()
+        self.stderr.all()
+    }
+}
+
+/// For what is to be logged soon, on a machine that is busy.
+const LOGGED_WITHIN: Duration = Duration::from_secs(60);
+
+impl Stderr {
+    fn of(mut stream: ChildStderr) -> Self {
+        let said = Arc::<Mutex<Vec<u8>>>::default();
+        let heard = Arc::clone(&said);
+        let reader = thread::spawn(move || {
+            let mut some = [0; 4096];
+            loop {
+                let count = stream.read(&mut some).expect("reading stderr");
+                if count == 0 {
+                    return;
+                }
+                heard.lock().expect("nobody panics with it").extend_from_slice(&some[..count]);
+            }
+        });
+        Self { said, reader: Some(reader) }
+    }
+
+    fn so_far(&self) -> String {
+        String::from_utf8_lossy(&self.said.lock().expect("nobody panics with it")).into_owned()
+    }
+
+    /// All of it, when its writer has ended.
+    fn all(&mut self) -> String {
+        if let Some(reader) = self.reader.take() {
+            reader.join().expect("stderr was read");
+        }
+        self.so_far()
     }
 }
 

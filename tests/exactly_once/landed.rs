@@ -37,6 +37,14 @@ pub fn tally(task: &Task, isolation: &str, numbers: u32) -> Tally {
     }
 }
 
+/// Waits until every number is there, whether or not its transaction is decided.
+pub fn wait_for(task: &Task, numbers: u32) {
+    let start = Instant::now();
+    while tally(task, "read_uncommitted", numbers).lost > 0 {
+        assert!(start.elapsed() < Duration::from_secs(60), "not all of {numbers} documents land");
+    }
+}
+
 /// All numbers in the task's topic, up to where `isolation` shows it, which must be its end.
 pub fn read(task: &Task, isolation: &str) -> Vec<u32> {
     let consumer: BaseConsumer = ClientConfig::new()

@@ -178,13 +178,12 @@ impl Session {
         self.connector.flush();
     }
 
-    /// Stores those of the next `count` numbers that are the shard's; the connector may be ending.
-    pub fn store(&mut self, count: u32) {
+    /// Stores those of the next `count` numbers that are the shard's. False where the connector has ended.
+    pub fn store(&mut self, count: u32) -> bool {
         let numbers = self.position..self.position + count;
-        for store in self.task.stores(numbers.filter(|number| self.shard.has(*number))) {
-            let _ended = self.connector.try_send(store);
-        }
+        let stores = self.task.stores(numbers.filter(|number| self.shard.has(*number)));
         self.position += count;
+        stores.into_iter().all(|store| self.connector.try_send(store).is_ok())
     }
 
     pub fn start_commit(&mut self) {

@@ -1,12 +1,13 @@
 //! Shards that are split, and sessions that should be dead but are not.
 
+use std::sync::mpsc;
 use std::thread;
 
 use materialize_kafka::protocol::messages::request;
 
 use crate::common::services;
 use crate::endpoint::assert_says;
-use crate::landed::{assert_once, read, tally};
+use crate::landed::{assert_once, read, tally, wait_for};
 use crate::player::{Shard, Task, pause, signal};
 
 /// The parent was killed in the middle of a transaction, its last one in Kafka was not committed by the runtime, and the
@@ -92,7 +93,7 @@ fn zombie_of_a_parent(transactions_before: u32) {
     let from = parent.position;
     zombie.flush();
     zombie.store(100);
-    pause(300);
+    wait_for(&task, from + 100);
     signal(&zombie.connector, "STOP");
 
     let (mut left, mut right) = parent.split();
@@ -132,7 +133,7 @@ fn a_session_that_another_one_of_the_same_shard_takes_over_from_ends_with_the_re
     first.transact(10, &mut shard);
     first.flush();
     first.store(10);
-    pause(300);
+    wait_for(&task, 20);
     let mut second = shard.open(&task);
     second.transact(20, &mut shard);
     first.start_commit();
@@ -155,30 +156,45 @@ fn a_session_that_another_one_of_the_same_shard_takes_over_from_ends_with_the_re
 fn sessions_that_open_at_once_do_not_both_go_on() {
     let Some(kafka) = services::kafka() else { return };
     let mut written = 0;
-    for later in [0, 60, 150, 400] {
+    for later in [Later::By(0), Later::By(60), Later::By(150), Later::WhenOpen] {
         let (task, parent) = Task::new(&kafka.plaintext, &serde_json::json!({}));
         let (left, _) = parent.split();
-        thread::scope(|scope| {
-            for (shard, wait) in [(&parent, 0), (&left, later)] {
-                let task = &task;
-                scope.spawn(move || {
-                    pause(wait);
-                    // Any step may be its last one.
-                    let Some(mut session) = shard.try_opened(task, shard.start(task)) else { return };
-                    let _ended = session.connector.try_send(request::Flush::default());
-                    drop(session.connector.try_receive());
-                    session.store(40);
-                    pause(1500);
-                    session.start_commit();
-                    drop(session.connector.try_receive());
-                    session.connector.end();
-                });
+        // Any step may be its last one.
+        let write = |shard: &Shard, opened: Option<mpsc::Sender<()>>| {
+            let Some(mut session) = shard.try_opened(&task, shard.start(&task)) else { return };
+            if let Some(opened) = opened {
+                let _nobody_waits = opened.send(());
             }
+            let _ended = session.connector.try_send(request::Flush::default());
+            drop(session.connector.try_receive());
+            session.store(40);
+            pause(1500);
+            session.start_commit();
+            drop(session.connector.try_receive());
+            session.connector.end();
+        };
+        let (opened, is_open) = mpsc::channel();
+        thread::scope(|scope| {
+            scope.spawn(|| write(&parent, Some(opened)));
+            match later {
+                Later::By(milliseconds) => pause(milliseconds),
+                Later::WhenOpen => is_open.recv().expect("the parent opens as long as it is alone"),
+            }
+            write(&left, None);
         });
         assert_eq!(tally(&task, "read_committed", 40).doubled, 0);
         written += 40 - tally(&task, "read_committed", 40).lost;
     }
     assert!(written > 0, "nobody wrote, which proves nothing");
+}
+
+/// When the second of two sessions begins to open.
+#[derive(Clone, Copy)]
+enum Later {
+    /// So many milliseconds after the first.
+    By(u64),
+    /// As soon as the first is open, which fences it: this one writes, however slow the machine.
+    WhenOpen,
 }
 
 #[test]

@@ -115,7 +115,7 @@ impl Brokers {
     pub fn leader(&self, topic: &str, partition: usize) -> u8 {
         let producer: BaseProducer =
             ClientConfig::new().set("bootstrap.servers", self.direct()).create().unwrap();
-        let metadata = producer.client().fetch_metadata(Some(topic), Duration::from_secs(10)).unwrap();
+        let metadata = producer.client().fetch_metadata(Some(topic), Duration::from_secs(60)).unwrap();
         node(metadata.topics()[0].partitions()[partition].leader())
     }
 
@@ -126,7 +126,7 @@ impl Brokers {
             .set("isolation.level", "read_uncommitted")
             .create()
             .unwrap();
-        consumer.fetch_watermarks(topic, 0, Duration::from_secs(10)).unwrap().1
+        consumer.fetch_watermarks(topic, 0, Duration::from_secs(60)).unwrap().1
     }
 
     /// The node that coordinates the transactions of an id.

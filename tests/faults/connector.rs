@@ -1,6 +1,5 @@
 //! The connector dies or is ended, at every stage of a transaction.
 
-use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::brokers::config;
@@ -162,16 +161,20 @@ fn stdout_closed_before_started_commit() {
 fn killed_long_after_its_last_store() {
     let Some((mut flow, brokers)) = flow() else { return };
     flow.begin(SMALL.keys).unwrap();
+    let before = flow.landed(&brokers);
     flow.store(SMALL.keys - 1).unwrap();
-    thread::sleep(Duration::from_millis(500));
+    let start = Instant::now();
+    while flow.landed(&brokers) == before {
+        assert!(start.elapsed() < Duration::from_secs(60), "nothing is sent before StartCommit");
+    }
     flow.kill();
     flow.open();
     flow.transact_some(3);
     let tally = flow.close_and_count(&brokers);
     tally.assert_nothing_lost();
-    // All of them but the last batch had landed.
-    assert!(tally.doubled > 0, "nothing is sent before StartCommit: {tally}");
+    assert!(tally.doubled > 0, "{tally}");
 }
 
 const KILLS: u32 = 4;
-const END_WITHIN: Duration = Duration::from_secs(5);
+/// It is about an end that comes by itself, and not how fast the machine is.
+const END_WITHIN: Duration = Duration::from_secs(30);

@@ -24,7 +24,7 @@ use crate::common::runtime::{self, Connector, Ended};
 use crate::common::runtime::{open_request, store_request, stores};
 use crate::common::state;
 use crate::seed::Chance;
-use crate::tally::{Stored, Tally};
+use crate::tally::{Stored, Tally, landed};
 
 /// A task and its runtime.
 pub struct Flow {
@@ -105,6 +105,12 @@ impl Flow {
     /// The transactional id of its sessions, where they deliver exactly once.
     pub fn transactional_id(&self) -> String {
         format!("materialize-kafka/{}/00000000-ffffffff", self.task.spec.name)
+    }
+
+    /// The token that its progress records bear, as the state has it after a commit.
+    pub fn token(&self) -> &str {
+        let shards = self.state["exactly_once"]["shards"].as_object().expect("entries of shards");
+        shards.values().next().and_then(|entry| entry["token"].as_str()).expect("a token")
     }
 
     /// Sessions have so many producers from the next one on.
@@ -350,6 +356,11 @@ impl Flow {
 
     pub fn count(&self, brokers: &str) -> Tally {
         Tally::read(brokers, &self.stored, "read_committed")
+    }
+
+    /// How many messages are in the topic.
+    pub fn landed(&self, brokers: &str) -> usize {
+        landed(brokers, &self.stored, "read_committed").values().map(Vec::len).sum()
     }
 
     /// As consumers see it who do not look at transactions.

@@ -97,7 +97,7 @@ fn ill_while_transactions_go_to_three_brokers() {
 fn cut_beyond_the_stall_limit() {
     let Some(brokers) = ONE.alone() else { return };
     for condition in [Condition::Cut, Condition::Silent] {
-        let mut flow = flow(&brokers, "2s");
+        let mut flow = flow(&brokers, "5s");
         flow.begin(LARGE.keys).unwrap();
         flow.store(LARGE.keys / 2).unwrap();
         brokers.network.is(condition);
@@ -105,10 +105,10 @@ fn cut_beyond_the_stall_limit() {
         // It may end at any point of this.
         let _died = flow.store(LARGE.keys / 2).and_then(|()| flow.start_commit());
         let ended = flow.ended();
-        assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+        assert!(start.elapsed() < Duration::from_secs(60), "{:?}", start.elapsed());
         assert_eq!(ended.status, Some(1), "{}", ended.stderr);
         let message = ended.message();
-        assert!(message.starts_with("no message was acknowledged for 2 s while "), "{message}");
+        assert!(message.starts_with("no message was acknowledged for 5 s while "), "{message}");
         assert!(message.contains(brokers.cluster.fact("proxies")), "{message}");
         brokers.network.is(Condition::Good);
         flow.open();
@@ -124,7 +124,6 @@ fn delayed_by_200_ms() {
     let delay = Duration::from_millis(200);
     let took = transact_while(&mut flow, &brokers, Condition::Delayed(delay), Duration::from_secs(1));
     assert!(took >= 2 * delay, "nothing was delayed: {took:?}");
-    assert!(took < Duration::from_secs(5), "{took:?}");
     flow.close_and_count(brokers.direct()).assert_exact();
 }
 

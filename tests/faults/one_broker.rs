@@ -54,7 +54,7 @@ fn killed_within_the_stall_limit() {
 #[test]
 fn killed_beyond_the_stall_limit() {
     let Some(brokers) = ONE.alone() else { return };
-    let mut flow = Flow::new(&stall(brokers.config(), "1500ms"), &SMALL);
+    let mut flow = Flow::new(&stall(brokers.config(), "5s"), &SMALL);
     flow.open();
     flow.transact_some(2);
     flow.begin(SMALL.keys).unwrap();
@@ -65,7 +65,7 @@ fn killed_beyond_the_stall_limit() {
     let ended = flow.ended();
     assert_eq!(ended.status, Some(1), "{}", ended.stderr);
     let message = ended.message();
-    assert!(message.starts_with("no message was acknowledged for 1500 ms while "), "{message}");
+    assert!(message.starts_with("no message was acknowledged for 5 s while "), "{message}");
     assert!(message.contains(&format!("at the brokers {}", brokers.direct())), "{message}");
     assert!(message.contains("Connection refused") || message.contains("Disconnected"), "{message}");
     brokers.cluster.restart(1);

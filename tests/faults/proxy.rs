@@ -24,6 +24,8 @@ pub enum Condition {
     Good,
     /// Nothing comes through, and nobody is told: a cable is pulled.
     Silent,
+    /// Brokers do as they are asked, and no answer comes through.
+    Unanswered,
     /// Connections are closed, and new ones as soon as they are made.
     Cut,
     /// Each direction takes so long.
@@ -34,6 +36,8 @@ pub enum Condition {
 
 struct State {
     condition: Mutex<Condition>,
+    /// What the request has in it from which on nothing is answered.
+    last_answered: Mutex<Option<Vec<u8>>>,
     /// Connections of an older one are over.
     generation: AtomicU64,
     /// Whether the next request that is long enough is to be broken off.
@@ -49,6 +53,7 @@ impl Network {
     pub fn before(fronts: &str, backs: &str) -> Self {
         let state = Arc::new(State {
             condition: Mutex::new(Condition::Good),
+            last_answered: Mutex::new(None),
             generation: AtomicU64::new(0),
             reset: AtomicBool::new(false),
             lose: AtomicBool::new(false),
@@ -66,10 +71,16 @@ impl Network {
 
     /// Changes the network's condition from now on.
     pub fn is(&self, condition: Condition) {
+        *self.state.last_answered.lock().unwrap() = None;
         *self.state.condition.lock().unwrap() = condition;
         if condition == Condition::Cut {
             self.state.generation.fetch_add(1, Ordering::SeqCst);
         }
+    }
+
+    /// Is [`Condition::Unanswered`] from the next request on that has these bytes in it.
+    pub fn answers_until(&self, request: &[u8]) {
+        *self.state.last_answered.lock().unwrap() = Some(request.to_owned());
     }
 
     /// Resets the connection of the next longer request when a part of it has gone through.
@@ -101,6 +112,23 @@ impl State {
 
     fn is_over(&self) -> bool {
         self.over.load(Ordering::SeqCst)
+    }
+
+    /// Looks for the request from which on nothing is answered in what a connection brings; `before` is the end of
+    /// what it brought before.
+    fn look_for_last(&self, before: &mut Vec<u8>, bytes: &[u8]) {
+        let mut last = self.last_answered.lock().unwrap();
+        let Some(part) = last.as_deref() else {
+            before.clear();
+            return;
+        };
+        before.extend_from_slice(bytes);
+        if memchr::memmem::find(before, part).is_some() {
+            *self.condition.lock().unwrap() = Condition::Unanswered;
+            *last = None;
+        } else {
+            before.drain(..before.len().saturating_sub(part.len()));
+        }
     }
 }
 
@@ -177,6 +205,7 @@ impl Direction {
 
     fn read(&self, to: &SyncSender<(Instant, Vec<u8>)>) {
         let mut buffer = vec![0; 1 << 16];
+        let mut before = Vec::new();
         while !self.is_over() {
             let armed = self.requests && self.state.reset.load(Ordering::SeqCst);
             // Too little for a request with messages: what is left of it makes the system send RST, when the
@@ -187,9 +216,11 @@ impl Direction {
                 Ok(count) => {
                     let reset = count == PART && armed && self.state.reset.swap(false, Ordering::SeqCst);
                     if !self.requests && self.state.lose.swap(false, Ordering::SeqCst) {
-                        self.ended.store(true, Ordering::SeqCst);
-                        self.state.resets.fetch_add(1, Ordering::SeqCst);
+                        self.break_off();
                         return;
+                    }
+                    if self.requests {
+                        self.state.look_for_last(&mut before, &buffer[..count]);
                     }
                     let delay = match self.state.condition() {
                         Condition::Delayed(delay) => delay,
@@ -200,8 +231,7 @@ impl Direction {
                     }
                     if reset {
                         thread::sleep(LOOK);
-                        self.ended.store(true, Ordering::SeqCst);
-                        self.state.resets.fetch_add(1, Ordering::SeqCst);
+                        self.break_off();
                         return;
                     }
                 }
@@ -209,6 +239,12 @@ impl Direction {
                 Err(_) => return,
             }
         }
+    }
+
+    /// Counted first: who sees that it is broken sees that it was counted.
+    fn break_off(&self) {
+        self.state.resets.fetch_add(1, Ordering::SeqCst);
+        self.ended.store(true, Ordering::SeqCst);
     }
 
     fn write(&self, from: &Receiver<(Instant, Vec<u8>)>) {
@@ -227,7 +263,8 @@ impl Direction {
                 }
                 let mut next = rest;
                 match self.state.condition() {
-                    Condition::Silent => {
+                    Condition::Unanswered if self.requests => {}
+                    Condition::Silent | Condition::Unanswered => {
                         thread::sleep(LOOK);
                         continue;
                     }

@@ -153,7 +153,7 @@ fn first_of(document: u64, key: u64, keys: u64) -> u64 {
 }
 
 /// Everything in the topic, by key, in the order in which it lies there.
-fn landed(brokers: &str, stored: &Stored, isolation: &str) -> BTreeMap<u64, Vec<Landed>> {
+pub fn landed(brokers: &str, stored: &Stored, isolation: &str) -> BTreeMap<u64, Vec<Landed>> {
     let consumer = consumer(brokers, isolation);
     let topic = &stored.topic;
     let count = consumer.fetch_metadata(Some(topic), READ_WITHIN).unwrap().topics()[0].partitions().len();

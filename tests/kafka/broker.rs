@@ -6,8 +6,9 @@ use std::io::{self, Write as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use materialize_kafka::kafka::Record;
 use rdkafka::ClientConfig;
@@ -40,7 +41,12 @@ impl Admin {
     }
 
     pub fn create(&self, topic: &str, partitions: i32) {
-        self.create_unseen(topic, partitions);
+        self.create_with(topic, partitions, &[]);
+    }
+
+    /// With these properties of the topic's own.
+    pub fn create_with(&self, topic: &str, partitions: i32, properties: &[(&str, &str)]) {
+        self.create_unseen(topic, partitions, properties);
         self.settle();
     }
 
@@ -59,31 +65,40 @@ impl Admin {
 
     /// The topics whose names have `part` in them, with the number of partitions and of each one's replicas.
     pub fn topics(&self, part: &str) -> BTreeMap<String, (usize, usize)> {
-        self.settle();
+        self.show();
         self.seen(part)
     }
 
-    /// Waits until the broker knows of every change that the controller has made so far: changes get to it in
-    /// their order, so it knows of them when it knows of one that is made now.
-    fn settle(&self) {
-        let last = unique("marker");
-        self.create_unseen(&last, 1);
-        for _ in 0..600 {
-            if !self.seen(&last).is_empty() {
-                return;
-            }
-            thread::sleep(Duration::from_millis(50));
-        }
-        panic!("a topic that was created does not show for half a minute");
+    /// Waits until the broker goes by every change that the controller has made so far. It takes them over in their
+    /// order, some at a time, of each lot the topics' names first, then their logs, and the rights last: the first marker
+    /// may show before the rest of its lot is in force, the second is of a later one.
+    pub fn settle(&self) {
+        self.show();
+        self.show();
     }
 
-    fn create_unseen(&self, topic: &str, partitions: i32) {
-        let topic = NewTopic::new(topic, partitions, TopicReplication::Fixed(1));
+    /// Waits until the broker shows every topic that the controller has made so far: it shows them in their order, so
+    /// it shows them when it shows one that is made now.
+    fn show(&self) {
+        let last = unique("marker");
+        self.create_unseen(&last, 1, &[]);
+        let start = Instant::now();
+        while self.seen(&last).is_empty() {
+            assert!(start.elapsed() < PATIENCE, "a topic that was created does not show for {PATIENCE:?}");
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    fn create_unseen(&self, topic: &str, partitions: i32, properties: &[(&str, &str)]) {
+        let mut topic = NewTopic::new(topic, partitions, TopicReplication::Fixed(1));
+        for (name, value) in properties {
+            topic = topic.set(name, value);
+        }
         single(self.runtime.block_on(self.client.create_topics([&topic], &AdminOptions::new())).unwrap());
     }
 
     fn seen(&self, part: &str) -> BTreeMap<String, (usize, usize)> {
-        let metadata = self.client.inner().fetch_metadata(None, Duration::from_secs(10)).unwrap();
+        let metadata = self.client.inner().fetch_metadata(None, PATIENCE).unwrap();
         metadata
             .topics()
             .iter()
@@ -95,6 +110,9 @@ impl Admin {
             .collect()
     }
 }
+
+/// A broker with thousands of partitions, on a machine that has other things to do, takes its time.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 fn single(results: Vec<Result<String, (String, RDKafkaErrorCode)>>) {
     assert!(results.iter().all(Result::is_ok), "{results:?}");
@@ -113,9 +131,7 @@ pub fn acl_of_transactional_ids(kafka: &Kafka, change: Change) {
     change_rights(kafka, change, &["Describe", "Write"], &ids);
 }
 
-/// Returns when the broker goes by the change. It takes changes over from the controller in their order, some at a
-/// time, of each lot the topics' names first and the rights last, after it has made the topics' logs: the first marker
-/// may show before the rights of its lot are in force, the second is of a later one.
+/// Returns when the broker goes by the change.
 fn change_rights(kafka: &Kafka, change: Change, operations: &[&str], on: &[&str]) {
     let principal = format!("User:{}", kafka.limited.user);
     let mut arguments = vec!["acls", "--bootstrap-server", &kafka.plaintext];
@@ -129,9 +145,7 @@ fn change_rights(kafka: &Kafka, change: Change, operations: &[&str], on: &[&str]
         arguments.extend(["--operation", operation]);
     }
     cli(&arguments);
-    let admin = Admin::at(&kafka.plaintext);
-    admin.settle();
-    admin.settle();
+    Admin::at(&kafka.plaintext).settle();
 }
 
 /// What becomes of a right.
@@ -150,6 +164,9 @@ pub fn requests(kafka: &Kafka, work: impl FnOnce()) -> Vec<Value> {
 
 /// As [`requests`], of clients with another name.
 pub fn requests_of(client: &str, kafka: &Kafka, work: impl FnOnce()) -> Vec<Value> {
+    // The level is the broker's: who is done first would take it from under the other.
+    static LEVEL: Mutex<()> = Mutex::new(());
+    let _alone = LEVEL.lock().unwrap_or_else(PoisonError::into_inner);
     let log = kafka.dir.join("node1/console.log");
     let length = |path: &Path| usize::try_from(fs::metadata(path).unwrap().len()).unwrap();
     let level = |level: &str| {

@@ -94,7 +94,7 @@ fn javas_console_consumer_reads_every_format() {
     let (count, topics) = (messages.len().to_string(), topics.join("|"));
     let mut arguments =
         vec!["console-consumer", "--bootstrap-server", &kafka.plaintext, "--include", &topics];
-    arguments.extend(["--from-beginning", "--max-messages", &count, "--timeout-ms", "30000"]);
+    arguments.extend(["--from-beginning", "--max-messages", &count, "--timeout-ms", "120000"]);
     for property in &properties {
         arguments.extend(["--formatter-property", property]);
     }

@@ -167,7 +167,7 @@ fn both(task: &BuiltTask, id: u32) -> Vec<StoreDoc> {
 }
 
 /// A transaction up to StartCommit, in a session that may end at any point of it.
-fn commit(session: &mut Connector, documents: &[StoreDoc]) {
+pub fn commit(session: &mut Connector, documents: &[StoreDoc]) {
     session.flush();
     for store in documents {
         session.store(store);
@@ -178,4 +178,4 @@ fn commit(session: &mut Connector, documents: &[StoreDoc]) {
 const RESTART_KEYS: usize = 5_000;
 
 /// Sessions ask every 30 s whether topics have grown.
-const NOTICED_WITHIN: Duration = Duration::from_secs(60);
+const NOTICED_WITHIN: Duration = Duration::from_secs(120);

@@ -2,13 +2,15 @@
 
 use std::process::Command;
 
+use jiff::Timestamp;
 use serde_json::json;
 
 use crate::broker::{assert_kcat_reads, unique};
 use crate::common::brokers::read;
 use crate::common::runtime::stores;
 use crate::common::services;
-use crate::endpoint::{Endpoint, specification, transaction};
+use crate::endpoint::{Endpoint, assert_says, specification, transaction};
+use crate::failures::commit;
 
 #[test]
 fn headers_and_times_land_whatever_is_promised() {
@@ -58,6 +60,44 @@ fn headers_and_times_land_whatever_is_promised() {
             .collect();
         assert_eq!(of_kcat(&kafka.plaintext, &topic).unwrap_or_else(|| expected.clone()), expected);
     }
+}
+
+/// Of a batch that the brokers refuse, the message is told that is at fault, and by its timestamp.
+#[test]
+fn a_time_that_the_topic_does_not_take_is_told_with_its_document() {
+    let Some(kafka) = services::kafka() else { return };
+    let refused = |far: &[i32]| {
+        let topic = unique("times");
+        let endpoint = Endpoint::json(&kafka.plaintext)
+            .set("advanced", json!({"timestamp": "at", "client_properties": {"linger.ms": "1000"}}));
+        let task = endpoint.task(&specification(&[&topic]));
+        endpoint.apply(&task);
+        let now = Timestamp::now();
+        let document = |id: i32| {
+            let at = if far.contains(&id) { "9999-01-01T00:00:00Z".to_owned() } else { now.to_string() };
+            json!({"id": id, "at": at})
+        };
+        let documents: Vec<_> = (0..30).map(document).collect();
+        let fixture = transaction(documents.iter().map(|document| (0, document)));
+        let mut session = endpoint.session(&task);
+        commit(&mut session, &stores(&task, &fixture)[0]);
+        let failure = endpoint.failure(session);
+        let message = format!("topic \"{topic}\" (binding 0, collection acme/0): a message of ");
+        assert!(failure.starts_with(&message), "{failure}");
+        assert!(far.iter().any(|id| failure.contains(&format!("(key {{\"id\":{id}}})"))), "{failure}");
+        assert!(failure.contains("message.timestamp.after.max.ms"), "{failure}");
+        assert!(!failure.contains("or the other one"), "{failure}");
+        assert!(failure.chars().all(|c| !c.is_control() && c != '\u{fffd}'), "{failure:?}");
+        failure
+    };
+    assert_says(
+        &refused(&[29]),
+        &[
+            "INVALID_TIMESTAMP",
+            "; the topic takes no timestamp that is so far from the brokers' time: raise its ",
+        ],
+    );
+    assert_says(&refused(&(10..30).collect::<Vec<_>>()), &["INVALID_RECORD"]);
 }
 
 /// When a fixture's documents are published: one a second from the first day of 1970 on.

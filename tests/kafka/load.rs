@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::broker::unique;
+use crate::broker::{Admin, unique};
 use crate::common::brokers::read;
 use crate::common::services;
 use crate::endpoint::Endpoint;
@@ -17,6 +17,7 @@ const DOCUMENTS: u64 = 30_000;
 #[test]
 fn a_load_says_what_landed_and_what_went_over_the_wire() {
     let (Some(kafka), Some(registry)) = (services::kafka(), services::registry()) else { return };
+    let admin = Admin::at(&kafka.plaintext);
     let plaintext = Endpoint::json(&kafka.plaintext);
     let certificates = json!({"ca_certificate": fs::read_to_string(&kafka.ca).unwrap()});
     let ways = [
@@ -30,6 +31,10 @@ fn a_load_says_what_landed_and_what_went_over_the_wire() {
     ];
     for endpoint in ways {
         let topic = unique("load");
+        // A broker that has just heard of a topic may refuse whole batches, which are sent again.
+        admin.create(&topic, 3);
+        // Full batches, and at each commit the rest: on a slow machine there would be many small ones, each with its framing.
+        let endpoint = endpoint.set("advanced", json!({"client_properties": {"linger.ms": 60_000}}));
         let figures = load(&endpoint.config, &topic);
         let records = read(&plaintext.config, &[&topic], usize::try_from(DOCUMENTS).unwrap());
         let bytes = records[&topic]
@@ -68,7 +73,7 @@ fn what_was_written_in_transactions_is_read_back_without_a_wait() {
     assert!(started.elapsed() < Duration::from_secs(60), "{stderr}");
 }
 
-/// The figures of a load, which makes the topic.
+/// The figures of a load.
 fn load(config: &Value, topic: &str) -> Value {
     let folder = tempfile::tempdir().unwrap();
     let mut command = preview(folder.path(), config, topic);

@@ -15,6 +15,7 @@ mod apply;
 mod avro;
 mod broker;
 mod check;
+mod compatibility;
 mod consumers;
 mod end_to_end;
 mod endpoint;

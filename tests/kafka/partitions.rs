@@ -36,6 +36,8 @@ fn murmur2_puts_ten_thousand_keys_where_javas_producer_does() {
     let mut producer = Command::new(script)
         .args(["cli", "console-producer", "--bootstrap-server", &kafka.plaintext, "--topic", &javas])
         .args(["--reader-property", "parse.key=true", "--reader-property", "key.separator=\t"])
+        // By itself it gives a batch up after four times 1.5 s, each of which may have been written.
+        .args(["--request-timeout-ms", "60000"])
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .spawn()

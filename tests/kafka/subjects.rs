@@ -19,7 +19,7 @@ fn endpoint(brokers: &str, registry: &Registry, options: Value) -> Endpoint {
 }
 
 /// A request of somebody else's to the registry, and its answer.
-fn ask(registry: &Registry, method: &str, path: &str, body: &Value) -> Value {
+pub fn ask(registry: &Registry, method: &str, path: &str, body: &Value) -> Value {
     let Registry { url, login } = registry;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {

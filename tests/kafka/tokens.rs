@@ -1,6 +1,8 @@
 //! Logins by token: sessions that outlive their tokens, and what is said where there is none or none that is taken.
 
+use std::fs;
 use std::net::TcpListener;
+use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
@@ -8,10 +10,10 @@ use materialize_kafka::protocol::messages::request;
 use serde_json::{Value, json};
 
 use crate::broker::unique;
-use crate::common::authorization::{Authorization, SECRET};
+use crate::common::authorization::{AUTHORITY, Authorization, SECRET};
 use crate::common::brokers::read;
 use crate::common::runtime::stores;
-use crate::common::services::{self, Kafka};
+use crate::common::services::{self, Kafka, Login};
 use crate::endpoint::{Endpoint, assert_says, specification, transaction};
 use crate::landed::{Format, assert_landed, expected};
 
@@ -69,6 +71,7 @@ fn a_session_goes_on_when_the_authorization_server_comes_back() {
         authorization.set_down(true);
         let granted = authorization.granted();
         thread::sleep(Duration::from_secs(9));
+        session.wait_for_log("no new token yet");
         assert_eq!(authorization.granted(), granted, "it is down");
         let back = authorization.clone();
         // While a transaction waits.
@@ -79,8 +82,7 @@ fn a_session_goes_on_when_the_authorization_server_comes_back() {
         session.transact(&stores[1]);
         comes_back.join().unwrap();
         session.transact(&stores[2]);
-        let ended = endpoint.assert_clean(session);
-        assert!(ended.stderr.contains("no new token yet"), "{}", ended.stderr);
+        endpoint.assert_clean(session);
         let records = read(&Endpoint::json(&kafka.plaintext).config, &[&topic], documents.len());
         assert_landed(&task, &expected(&task, &fixture), &records, &Format::Json, 3);
     }
@@ -167,14 +169,7 @@ fn a_token_that_the_brokers_do_not_take_is_told() {
     );
 
     // No MSK can be had here; this broker has to do without a JWT, and says so.
-    let credentials = json!({
-        "auth_type": "aws_msk_iam",
-        "region": "eu-central-1",
-        "access_key_id": "AKIDEXAMPLE",
-        "secret_access_key": "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY",
-        "session_token": "of-nobody",
-    });
-    let message = oauth(&kafka, credentials).validate().failure();
+    let message = oauth(&kafka, aws()).validate().failure();
     assert_says(
         &message,
         &["SASL authentication error: {\"status\":\"invalid_token\"}", remedy, "AWS MSK IAM"],
@@ -187,8 +182,106 @@ fn brokers_without_the_mechanism_say_which_they_have() {
     let authorization = Authorization::start("test", Duration::from_secs(60));
     let endpoint =
         Endpoint::json(&kafka.sasl_ssl).tls(&kafka.ca).set("credentials", authorization.credentials(SECRET));
-    let message = endpoint.validate().failure();
-    assert_says(&message, &["Unsupported SASL mechanism", "PLAIN", "set credentials"]);
+    let to_passwords = [
+        "Unsupported SASL mechanism",
+        "PLAIN",
+        "; this port takes no tokens, but a user and a password: set \
+         credentials.auth_type to \"user_password\", and credentials.mechanism",
+    ];
+    assert_says(&endpoint.validate().failure(), &to_passwords);
+    let aws = Endpoint::json(&kafka.sasl_ssl).tls(&kafka.ca).set("credentials", aws());
+    assert_says(&aws.validate().failure(), &to_passwords);
+
+    let password = Endpoint::json(&kafka.oauth).tls(&kafka.ca).login("SCRAM-SHA-512", &kafka.user);
+    assert_says(
+        &password.validate().failure(),
+        &[
+            "Unsupported SASL mechanism",
+            "OAUTHBEARER",
+            "; this port takes no passwords, but tokens: set credentials.auth_type to \"oauth_client_credentials\"",
+        ],
+    );
+}
+
+/// What certificates the brokers have says nothing of the authorization server's.
+#[test]
+fn an_authorization_server_of_a_private_authority() {
+    let Some(kafka) = services::kafka() else { return };
+    let authorization = Authorization::over_tls("test", Duration::from_secs(60));
+    let with_brokers_authority = json!({"ca_certificate": fs::read_to_string(&kafka.ca).unwrap()});
+    let with = |credentials| {
+        Endpoint::json(&kafka.oauth)
+            .set("tls", json!("system_certificates"))
+            .set("tls_certificates", with_brokers_authority.clone())
+            .set("credentials", credentials)
+    };
+    let mut credentials = authorization.credentials(SECRET);
+    assert_says(
+        &with(credentials.clone()).validate().failure(),
+        &[
+            &authorization.endpoint,
+            "for a token: invalid peer certificate: UnknownIssuer; its certificate ",
+            "give the authority's certificate in credentials.token_endpoint_ca_certificate",
+        ],
+    );
+    assert_eq!(authorization.granted(), 0);
+    credentials["token_endpoint_ca_certificate"] = Value::from(AUTHORITY);
+    with(credentials).validate().response();
+    assert!(authorization.granted() > 0);
+}
+
+/// librdkafka tells all that it does, connections, logins and its configuration, and none of it is secret.
+#[test]
+fn debug_lines_tell_no_secret() {
+    let Some(kafka) = services::kafka() else { return };
+    let authorization = Authorization::start("test", Duration::from_secs(60));
+    let pem = |file: &Path| fs::read_to_string(file).unwrap();
+    let certificates = json!({
+        "ca_certificate": pem(&kafka.ca),
+        "client_certificate": pem(&kafka.client_certificate),
+        "client_key": pem(&kafka.client_key_encrypted),
+        "client_key_password": kafka.client_key_password,
+    });
+    let over_tls = |address: &str| {
+        let endpoint = Endpoint::json(address).set("tls", json!("system_certificates"));
+        endpoint.set("tls_certificates", certificates.clone())
+    };
+    let ways = [
+        over_tls(&kafka.sasl_mtls).login("PLAIN", &kafka.user),
+        over_tls(&kafka.sasl_mtls).login("SCRAM-SHA-256", &kafka.user),
+        Endpoint::json(&kafka.sasl_plaintext).login("SCRAM-SHA-512", &kafka.user),
+        Endpoint::json(&kafka.sasl_plaintext).login("PLAIN", &wrong(&kafka.user)),
+        over_tls(&kafka.oauth).set("credentials", authorization.credentials(SECRET)),
+        over_tls(&kafka.oauth).set("credentials", aws()),
+    ];
+    for endpoint in ways {
+        let endpoint = endpoint.set("advanced", json!({"client_properties": {"debug": "all"}}));
+        // Whatever is answered is searched.
+        let said = endpoint.validate().stderr();
+        for facility in ["\"facility\":\"CONF\"", "\"facility\":\"SASL\"", "\"facility\":\"SEND\""] {
+            assert!(said.contains(facility), "no line with {facility}: {said}");
+        }
+    }
+    let endpoint = oauth(&kafka, authorization.credentials(SECRET))
+        .set("advanced", json!({"client_properties": {"debug": "all"}}));
+    let topic = unique("debug");
+    let task = endpoint.task(&specification(&[&topic]));
+    endpoint.apply(&task);
+    endpoint.ask_open(&task).response();
+}
+
+fn wrong(login: &Login) -> Login {
+    Login { password: "wRong-p4ssword".to_owned(), ..login.clone() }
+}
+
+fn aws() -> Value {
+    json!({
+        "auth_type": "aws_msk_iam",
+        "region": "eu-central-1",
+        "access_key_id": "AKIDEXAMPLE",
+        "secret_access_key": "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY",
+        "session_token": "of-nobody",
+    })
 }
 
 fn oauth(kafka: &Kafka, credentials: Value) -> Endpoint {

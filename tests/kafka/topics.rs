@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::broker::{Admin, cli, unique};
+use crate::broker::{Admin, unique};
 use crate::common::brokers::read;
 use crate::common::runtime::{self, stores};
 use crate::common::services;
@@ -75,7 +75,8 @@ fn validate_refuses_what_the_brokers_would_not_make() {
     let Some(kafka) = services::kafka() else { return };
     let endpoint = Endpoint::json(&kafka.plaintext);
     let (missing, present) = (unique("missing"), unique("present"));
-    Admin::at(&kafka.plaintext).create(&present, 2);
+    let admin = Admin::at(&kafka.plaintext);
+    admin.create(&present, 2);
     let config = |topic: &str, config: Value| vec![json!({"topic": topic, "topic_config": config})];
     for (resources, parts) in [
         (
@@ -113,8 +114,7 @@ fn validate_refuses_what_the_brokers_would_not_make() {
     }
     // Brokers like this one take the number of replicas in its place, others would acknowledge nothing.
     let beyond = unique("beyond");
-    let arguments = ["topics", "--bootstrap-server", &kafka.plaintext, "--create", "--topic", &beyond];
-    cli(&[&arguments[..], &["--config", "min.insync.replicas=2"]].concat());
+    admin.create_with(&beyond, 1, &[("min.insync.replicas", "2")]);
     let answer = validate(&endpoint, &[json!({"topic": beyond})]);
     answer.response();
     let told = "min.insync.replicas of the topic is more than it has replicas";
@@ -125,5 +125,5 @@ fn validate_refuses_what_the_brokers_would_not_make() {
     // A topic that exists is left as it is, and one whose properties are known passes.
     validate(&endpoint, &config(&present, json!({"retention.ms": 5000}))).response();
     validate(&endpoint, &config(&missing, json!({"retention.ms": 5000}))).response();
-    assert!(!Admin::at(&kafka.plaintext).topics(&missing).contains_key(&missing), "Validate makes nothing");
+    assert!(!admin.topics(&missing).contains_key(&missing), "Validate makes nothing");
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::broker::unique;
+use crate::broker::{Admin, unique};
 use crate::common::runtime::stores;
 use crate::common::services;
 use crate::endpoint::{Endpoint, specification, transaction};
@@ -15,9 +15,10 @@ use crate::endpoint::{Endpoint, specification, transaction};
 fn the_figures_of_the_brokers_are_in_the_log() {
     let Some(kafka) = services::kafka() else { return };
     let topic = unique("watched");
+    // A broker that has just heard of a topic may refuse its first messages, which are then tried again.
+    Admin::at(&kafka.plaintext).create(&topic, 3);
     let endpoint = Endpoint::json(&kafka.plaintext);
     let task = endpoint.task(&specification(&[&topic]));
-    endpoint.apply(&task);
     let mut session = endpoint.session(&task);
     let fixture = transaction([(0, &json!({"id": 7, "text": "seven"}))]);
     let documents = stores(&task, &fixture).remove(0);
@@ -29,10 +30,11 @@ fn the_figures_of_the_brokers_are_in_the_log() {
         thread::sleep(Duration::from_millis(200));
     }
     let ended = session.end();
+    let most = 2 + usize::try_from(start.elapsed().as_secs() / 10).unwrap();
     ended.assert_clean();
     let lines: Vec<Value> = ended.stderr.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let told: Vec<&Value> = lines.iter().filter(|line| line["message"] == "committed").collect();
-    assert!(told.len() <= 4, "{} lines of {number} commits", told.len());
+    assert!(told.len() <= most, "{} lines of {number} commits", told.len());
     let commits: u64 = told.iter().filter_map(|line| line["commits"].as_u64()).sum();
     assert_eq!(commits, number);
     let last = told.last().unwrap();

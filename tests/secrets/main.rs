@@ -10,7 +10,8 @@
 //! | previews, and those that do not fail | [`preview`] |
 //! | logins, certificates and rights at a real Kafka | `tests/kafka`, all of whose endpoints are searched alike |
 //!
-//! librdkafka's own debug lines are never asked for: no property `debug` is set (`src/kafka/settings.rs`).
+//! librdkafka's own debug lines, which a user may ask for (`debug` among `advanced.client_properties`), are searched at
+//! `debug=all` in `tests/kafka`, for each kind of login.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "it is test code")]
 

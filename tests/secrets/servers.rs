@@ -142,7 +142,8 @@ fn authorization_servers_that_repeat_the_request() {
     let [secret, _] = secrets();
     let brokers = Servers::start(&["things"]);
     let mut cases = Vec::new();
-    let spellings: [(&str, fn(&str) -> String); 4] = [
+    type Spell = fn(&str) -> String;
+    let spellings: [(&str, Spell); 4] = [
         ("as it came", str::to_owned),
         ("as JSON", |request| json!({ "error": "invalid_client", "request": request }).to_string()),
         ("as a description", |request| {
@@ -243,7 +244,7 @@ fn with_login(servers: &Servers) -> BuiltTask {
     config.as_object_mut().unwrap().remove("credentials");
     config["bootstrap_servers"] = json!(servers.cluster.bootstrap_servers());
     config["message_format"] = json!("Avro");
-    config["advanced"] = json!({ "stall_timeout": "500ms" });
+    config["advanced"] = json!({ "stall_timeout": "3s" });
     build(TASK, &config)
 }
 

@@ -47,6 +47,7 @@ fn a_client_of_an_authorization_server() {
         least.credentials,
         Some(Credentials::OauthClientCredentials {
             token_endpoint: "https://login.example.com/token".parse().unwrap(),
+            token_endpoint_ca_certificate: None,
             client_id: "me".to_owned(),
             client_secret: Secret::new("hunter2"),
             scope: None,
@@ -91,6 +92,42 @@ fn tokens_are_asked_for_over_tls_or_on_this_machine() {
 }
 
 #[test]
+fn the_authority_of_the_token_endpoint() {
+    const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----\nhunter3\n-----END CERTIFICATE-----\n";
+    let with = |text: &str| oauth("token_endpoint_ca_certificate", text.into());
+    let Some(Credentials::OauthClientCredentials { token_endpoint_ca_certificate, .. }) =
+        parse(&with(CERTIFICATE), false).unwrap().credentials
+    else {
+        panic!("other credentials");
+    };
+    assert_eq!(token_endpoint_ca_certificate.as_deref(), Some(CERTIFICATE));
+    let mut plain = with(CERTIFICATE);
+    plain["token_endpoint"] = "http://localhost/t".into();
+    for (credentials, expected) in [
+        (
+            plain,
+            "token_endpoint is asked without TLS, so nothing is signed: leave it out, or give an address that begins with \
+             https://",
+        ),
+        (
+            with("/etc/ssl/hunter3.pem"),
+            "expected PEM text, with a line that starts with -----BEGIN: give the content of the file, not its name",
+        ),
+        (
+            with(&CERTIFICATE.replace("CERTIFICATE", "PRIVATE KEY")),
+            "expected a certificate, with a line -----BEGIN CERTIFICATE-----, and no private key",
+        ),
+        (
+            with(&CERTIFICATE.replace('\n', "\\n")),
+            "it has \\n as two characters where a line should end: give it with real line ends (in YAML as a block with | or \
+             in double quotes, in JSON with \\n and not \\\\n)",
+        ),
+    ] {
+        assert_eq!(refusal(&credentials), format!("token_endpoint_ca_certificate is \"***\": {expected}"));
+    }
+}
+
+#[test]
 fn what_is_missing_is_named() {
     for (credentials, expected) in [
         (
@@ -119,9 +156,10 @@ fn what_is_missing_is_named() {
 #[test]
 fn extensions_are_of_what_the_mechanism_allows() {
     for (extensions, expected) in [
-        (json!({"auth": "x"}), "extensions is \"auth\": this name is the token's own: leave it out"),
-        (json!({"a.b": "x"}), "extensions is \"a.b\": expected names of letters a-z and A-Z"),
-        (json!({"": "x"}), "extensions is \"\": expected names of letters a-z and A-Z"),
+        (json!({"auth": "x"}), "extensions/auth: this name is the token's own: leave it out"),
+        (json!({"a.b": "x"}), "extensions/a.b: expected a name of letters a-z and A-Z"),
+        (json!({"": "x"}), "extensions: a name in it is empty: fill it in, or take it out"),
+        (json!({"is-hunter2": "x"}), "extensions/***: expected a name of letters a-z and A-Z"),
         (
             json!({"a": "x\u{1}auth=Bearer y"}),
             "extensions/a is \"***\": expected a value of printable ASCII characters",

@@ -2,6 +2,7 @@
 
 use super::super::error::Part;
 use super::super::option::{choices, options};
+use super::super::pem::pem;
 use super::super::{form, topics};
 use super::*;
 
@@ -99,17 +100,17 @@ fn each_kind_of_option_is_read() {
     };
     assert_eq!(
         basket(
-            r#"{"full":false,"fruits":["a","b"],"prices":{"a":"1","b":2,"c":2.5,"d":true,"":""},
-            "certificate":"x\n-----BEGIN CERTIFICATE-----","key":"-----BEGIN KEY-----","partitions":7,
+            r#"{"full":false,"fruits":["a","b"],"prices":{"a":"1","b":2,"c":2.5,"d":true,"e":""},
+            "certificate":"x\n-----BEGIN X-----\n-----END X-----","key":"-----BEGIN KEY-----\n-----END KEY-----","partitions":7,
             "picture":"apple","lock":{"kind":"digits","code":"0000"}}"#
         )
         .unwrap(),
         Basket {
             full: false,
             fruits: vec!["a".to_owned(), "b".to_owned()],
-            prices: texts(&[("a", "1"), ("b", "2"), ("c", "2.5"), ("d", "true"), ("", "")]),
-            certificate: Some("x\n-----BEGIN CERTIFICATE-----".to_owned()),
-            key: Some(Secret::new("-----BEGIN KEY-----")),
+            prices: texts(&[("a", "1"), ("b", "2"), ("c", "2.5"), ("d", "true"), ("e", "")]),
+            certificate: Some("x\n-----BEGIN X-----\n-----END X-----".to_owned()),
+            key: Some(Secret::new("-----BEGIN KEY-----\n-----END KEY-----")),
             partitions: Some(7),
             lid: Lid { picture: Fruit::Apple, lock: Some(Lock::Digits { code: Secret::new("0000") }) },
         }
@@ -132,6 +133,7 @@ fn each_kind_of_option_says_what_is_wrong() {
         (r#"{"prices":{"a":"x\u0000"}}"#, &format!("/prices/a {nul}")),
         (r#"{"prices":{"\u0000":1}}"#, &format!("/prices/\0 {nul}")),
         (r#"{"fruits":["x\u0000"]}"#, &format!("/fruits/0 {nul}")),
+        (r#"{"prices":{"":"1"}}"#, "/prices: a name in it is empty: fill it in, or take it out"),
         (r#"{"certificate":"/etc/ca.pem"}"#, &format!("/certificate {pem}")),
         (r#"{"key":"MIIE"}"#, &format!("/key {pem}")),
         (r#"{"key":"-----BEGIN \u0000"}"#, &format!("/key {nul}")),

@@ -1,6 +1,11 @@
 use std::time::Instant;
 
+use rdkafka::ClientConfig;
+
 use super::*;
+use crate::config::EndpointConfig;
+use crate::kafka::chunks::Chunks;
+use crate::kafka::ledger::TopicName;
 use crate::kafka::mock::{Cluster, Fault, Request};
 use crate::kafka::watch::{Line, Pace};
 use crate::kafka::{Consumer, Start};
@@ -88,7 +93,7 @@ fn what_librdkafka_itself_refuses_is_an_error_with_the_key() {
 #[test]
 fn messages_do_not_linger_while_others_wait_for_room() {
     let (_cluster, _, mut outbox) = open(4, |settings| {
-        settings.set("linger.ms", "60000");
+        settings.set("linger.ms", "300000");
     });
     outbox.limits.in_flight_messages = 100;
     outbox.limits.batch_messages = 10;
@@ -97,7 +102,52 @@ fn messages_do_not_linger_while_others_wait_for_room() {
         send(&mut outbox, &number.to_string(), b"v").unwrap();
     }
     outbox.commit().unwrap();
-    assert!(start.elapsed() < Duration::from_secs(20), "took {:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(60), "took {:?}", start.elapsed());
+}
+
+#[test]
+fn a_record_of_progress_is_no_document_in_the_log() {
+    let name = |topic: &str| TopicName { topic: topic.into(), owner: "c".into(), max_message_bytes: None };
+    let chunks = Chunks::new(1 << 10, 1 << 20);
+    let names = vec![name("t"), name("progress")];
+    let ledger = AckTracker::new(names, String::new(), Duration::from_secs(1), chunks, Box::new(|_| {}))
+        .transactional("id".to_owned(), Duration::from_secs(60));
+    ledger.produce([(0, 3)], 300, 30, 100);
+    ledger.produce([(1, 1)], 5_000, 10, 5_000);
+    ledger.committing();
+    ledger.committed();
+    let lines = ledger.lock().watch.lines().to_vec();
+    assert_eq!(lines.last().map(Line::told_bytes), Some((3, 300)), "{lines:?}");
+}
+
+#[test]
+fn messages_that_were_sent_again_are_counted() {
+    let (cluster, _, mut outbox) = open(2, |settings| {
+        settings.set("statistics.interval.ms", "20");
+    });
+    let ledger = Arc::clone(outbox.tracker());
+    let soon = Duration::from_millis(20);
+    ledger.lock().watch.set_pace(Pace { commits: soon, lines: soon, stuck: soon });
+    let mut told = |expected: u64, faults: &[Fault]| {
+        cluster.request_errors(Request::Produce, faults);
+        let start = Instant::now();
+        for number in 0.. {
+            send(&mut outbox, "key", b"value").unwrap();
+            ledger.committing();
+            outbox.commit().unwrap();
+            ledger.committed();
+            let retries = ledger.lock().watch.lines().last().and_then(|line| line.retries());
+            assert!(retries <= Some(expected), "{retries:?}");
+            // A hundred commits, and as many tellings as it takes.
+            if number > 100 && retries == Some(expected) {
+                return;
+            }
+            assert!(start.elapsed() < Duration::from_secs(30), "{retries:?}");
+        }
+    };
+    told(0, &[]);
+    told(3, &[Fault::NotLeader, Fault::NotEnoughReplicas, Fault::RequestTimedOut]);
+    told(5, &[Fault::NotEnoughReplicas; 2]);
 }
 
 #[test]
@@ -112,7 +162,7 @@ fn the_log_tells_of_commits_and_of_brokers_that_are_silent_while_the_session_is_
             if let Some(line) = ledger.lock().watch.lines().iter().rev().find(|line| found(line)) {
                 return line.clone();
             }
-            assert!(start.elapsed() < Duration::from_secs(20), "no such line");
+            assert!(start.elapsed() < Duration::from_secs(60), "no such line");
             thread::sleep(Duration::from_millis(5));
         }
     };
@@ -136,7 +186,7 @@ fn the_log_tells_of_commits_and_of_brokers_that_are_silent_while_the_session_is_
     // What the client tells is of its latest 20 ms: some commits have a round trip in it.
     let (start, mut stored) = (Instant::now(), 10);
     while !ledger.lock().watch.lines().iter().any(Line::has_round_trip) {
-        assert!(start.elapsed() < Duration::from_secs(20), "no line has statistics of the client");
+        assert!(start.elapsed() < Duration::from_secs(60), "no line has statistics of the client");
         commit(&mut outbox, 1);
         stored += 1;
     }

@@ -128,6 +128,7 @@ fn a_client_goes_while_a_token_is_due() {
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     let credentials = Credentials::OauthClientCredentials {
         token_endpoint: endpoint.parse().unwrap(),
+        token_endpoint_ca_certificate: None,
         client_id: "me".to_owned(),
         client_secret: Secret::new("x"),
         scope: None,
@@ -144,24 +145,43 @@ fn a_client_goes_while_a_token_is_due() {
     assert!(renewing.join().unwrap());
 }
 
-/// Answers each request for a token by the next of `answers`, and the rest by the last of them; tells of each.
-fn authorization(answers: &'static [(u16, &'static str)]) -> (String, mpsc::Receiver<u16>) {
+/// A server that is asked for tokens, and answers when it is told to.
+struct Authorization {
+    endpoint: String,
+    asked: mpsc::Receiver<()>,
+    answers: mpsc::Sender<(u16, &'static str)>,
+}
+
+impl Authorization {
+    /// Waits until it is asked.
+    fn asked(&self, within: Duration) {
+        self.asked.recv_timeout(within).expect("a token is asked for");
+    }
+
+    /// Answers what it is asked, or what it will be asked next.
+    fn answer(&self, answer: (u16, &'static str)) {
+        self.answers.send(answer).unwrap();
+    }
+}
+
+fn authorization() -> Authorization {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let endpoint = format!("http://{}/token", listener.local_addr().unwrap());
     let (told, asked) = mpsc::channel();
+    let (answers, due) = mpsc::channel();
     thread::spawn(move || {
-        for (number, mut stream) in listener.incoming().flatten().enumerate() {
-            let (status, body) = answers[number.min(answers.len() - 1)];
+        for mut stream in listener.incoming().flatten() {
             read_request(&mut stream);
+            let _receiver_may_have_enough = told.send(());
+            let Ok((status, body)): Result<(u16, &str), _> = due.recv() else { return };
             let length = body.len();
             let _client_may_be_gone = write!(
                 stream,
                 "HTTP/1.1 {status} X\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
             );
-            let _receiver_may_have_enough = told.send(status);
         }
     });
-    (endpoint, asked)
+    Authorization { endpoint, asked, answers }
 }
 
 /// All of it: a connection that is closed while some is unread is reset, and the client asks again.
@@ -180,28 +200,32 @@ fn read_request(stream: &mut TcpStream) {
 /// librdkafka alone would ask again ten seconds after each failure: a short token would have ended by then.
 #[test]
 fn a_token_that_did_not_come_is_asked_for_again_soon_and_until_it_comes() {
-    const TOKEN: &str = r#"{"access_token":"a.b.c","expires_in":2}"#;
+    let token = (200, r#"{"access_token":"a.b.c","expires_in":4}"#);
     // A refusal is final for one attempt.
     let refused = (400, r#"{"error":"temporarily_unavailable"}"#);
-    let answers = Box::leak(Box::new([(200, TOKEN), refused, refused, (200, TOKEN)]));
-    let (endpoint, asked) = authorization(answers);
+    let server = authorization();
+    let endpoint = &server.endpoint;
     let mut config = config();
     // Nobody listens there.
     config.bootstrap_servers = "127.0.0.1:1".to_owned();
     config.credentials = Some(Credentials::OauthClientCredentials {
         token_endpoint: endpoint.parse().unwrap(),
+        token_endpoint_ca_certificate: None,
         client_id: "me".to_owned(),
         client_secret: Secret::new("x"),
         scope: None,
         extensions: std::collections::BTreeMap::new(),
     });
+    // The client is there when it has its first token.
+    server.answer(token);
     let client =
         Detached::new(Kind::Consumer, &client_settings(&config), config.credentials.as_ref()).unwrap();
-    let soon = Duration::from_secs(9);
-    assert_eq!(asked.recv_timeout(soon), Ok(200));
+    server.asked(IN_TIME);
+    // Nothing changes while an answer is due.
+    server.asked(IN_TIME);
     assert_eq!(client.login_trouble(), None);
-    assert_eq!(asked.recv_timeout(soon), Ok(400));
-    assert_eq!(asked.recv_timeout(soon), Ok(400));
+    server.answer(refused);
+    server.asked(SOON);
     let trouble = client.login_trouble().expect("the first failure was told before the next attempt");
     assert_eq!(
         trouble,
@@ -210,10 +234,56 @@ fn a_token_that_did_not_come_is_asked_for_again_soon_and_until_it_comes() {
              credentials.token_endpoint, and that this client may use the grant client_credentials"
         )
     );
-    assert_eq!(asked.recv_timeout(soon), Ok(200));
+    server.answer(refused);
+    // At once: it would not be taken any more when it has ended.
+    server.answer(token);
+    server.asked(SOON);
     // The next one is asked for when this one is in use.
-    assert_eq!(asked.recv_timeout(soon), Ok(200));
+    server.asked(IN_TIME);
     assert_eq!(client.login_trouble(), None);
+}
+
+/// Before librdkafka would ask by itself. It should be 1 and 2 s.
+const SOON: Duration = Duration::from_secs(9);
+/// However slow the machine is.
+const IN_TIME: Duration = Duration::from_secs(60);
+
+/// Its end may pass while it is on its way, or the clock may jump.
+#[test]
+fn a_token_that_has_ended_is_refused_with_what_to_check() {
+    let server = authorization();
+    server.answer((200, r#"{"access_token":"a.b.c","expires_in":3600}"#));
+    let mut config = config();
+    config.bootstrap_servers = "127.0.0.1:1".to_owned();
+    config.credentials = Some(Credentials::OauthClientCredentials {
+        token_endpoint: server.endpoint.parse().unwrap(),
+        token_endpoint_ca_certificate: None,
+        client_id: "me".to_owned(),
+        client_secret: Secret::new("x"),
+        scope: None,
+        extensions: std::collections::BTreeMap::new(),
+    });
+    let client =
+        Detached::new(Kind::Consumer, &client_settings(&config), config.credentials.as_ref()).unwrap();
+    let token = |value: &str, expires: &str| Token {
+        value: Secret::new(value),
+        expires: expires.parse().unwrap(),
+        extensions: Vec::new(),
+    };
+    let handle = NonNull::new(client.as_ptr()).unwrap();
+    assert_eq!(hand_over(handle, &token("a.b.c", "2999-01-01T00:00:00Z")), Ok(()));
+    let check = "check for how long the authorization server's tokens are good (expires_in of its answer, exp of the token), \
+                 and the clock of this machine";
+    for (token, expected) in [
+        (token("a.b.c", "2020-01-01T00:00:00Z"), format!("it had expired when it came; {check}")),
+        (
+            token("a\u{1}b", "2999-01-01T00:00:00Z"),
+            format!("Local: Invalid argument or configuration (_INVALID_ARG); {check}"),
+        ),
+    ] {
+        let error = hand_over(handle, &token).unwrap_err().to_string();
+        assert_eq!(error, format!("starting the Kafka client: it does not take its token: {expected}"));
+    }
 }
 
 #[test]

@@ -8,6 +8,9 @@ use crate::kafka::{Committed, Manner, Outbox, ProgressReader, Topic};
 const ID: &str = "materialize-kafka/acme/task/00000000-ffffffff";
 const MANNER: Manner<'_> = Manner { transactional_id: Some(ID), measured: false };
 
+/// What is about an end that comes, and not about how fast the machine is.
+const IN_TIME: Duration = Duration::from_secs(60);
+
 fn cluster(more: &str) -> (Cluster, EndpointConfig) {
     let cluster = Cluster::new(2).unwrap();
     cluster.create_topic("t", 3).unwrap();
@@ -123,7 +126,7 @@ fn an_id_that_nobody_answers_for_ends_the_opening_in_time() {
     cluster.request_errors(Request::InitProducerId, &[Fault::CoordinatorNotAvailable; 500]);
     let before = Instant::now();
     let error = try_open(&config).err().unwrap().to_string();
-    assert!(before.elapsed() < Duration::from_secs(8), "{:?}", before.elapsed());
+    assert!(before.elapsed() < IN_TIME, "{:?}", before.elapsed());
     assert!(error.starts_with(&format!("transaction {ID}: taking the transactional id over: ")), "{error}");
     assert!(error.ends_with("transaction.state.log.replication.factor lowered"), "{error}");
 }
@@ -161,10 +164,10 @@ fn a_transaction_that_can_only_be_aborted_ends_the_session() {
 
 #[test]
 fn the_own_clock_tells_a_time_out_from_a_successor() {
-    for (wait, expected) in
-        [(0, "another instance of this task took over"), (1100, "it was open for 1 s, longer than the 1 s")]
+    for (may, wait, expected) in
+        [("60s", 0, "another instance of this task took over"), ("1s", 1100, "it was open for ")]
     {
-        let (cluster, config) = cluster(r#","transaction_timeout":"1s""#);
+        let (cluster, config) = cluster(&format!(r#","transaction_timeout":"{may}""#));
         cluster.request_errors(Request::EndTxn, &[Fault::ProducerFenced]);
         let mut outbox = open(&config);
         send(&mut outbox, "k");
@@ -172,6 +175,7 @@ fn the_own_clock_tells_a_time_out_from_a_successor() {
         thread::sleep(Duration::from_millis(wait));
         let error = commit(&mut outbox, "1").unwrap_err().to_string();
         assert!(error.starts_with(&format!("transaction {ID}: {expected}")), "{error}");
+        assert_eq!(error.contains(" s, longer than the 1 s"), wait > 0, "{error}");
     }
 }
 
@@ -200,7 +204,7 @@ fn dropped_in_mid_transaction_it_is_quiet_and_quick() {
     outbox.hand_over().unwrap();
     let before = Instant::now();
     drop(outbox);
-    assert!(before.elapsed() < Duration::from_secs(3), "{:?}", before.elapsed());
+    assert!(before.elapsed() < IN_TIME, "{:?}", before.elapsed());
     assert!(!failed.load(std::sync::atomic::Ordering::Relaxed), "what is given up is no failure");
 }
 

@@ -1,8 +1,11 @@
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{Ipv4Addr, TcpListener};
+use std::io::{self, BufRead as _, BufReader, Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use url::Url;
 
 use super::*;
@@ -14,13 +17,38 @@ type Asked = Arc<Mutex<Vec<(String, Vec<(String, String)>)>>>;
 
 /// A server that answers with what `answer` makes of each request.
 fn server(answer: impl Fn(&str, &[(String, String)]) -> (u16, String) + Send + 'static) -> (Url, Asked) {
+    server_over("http", Ok, answer)
+}
+
+/// The same, over TLS, with a certificate of [`AUTHORITY`] for 127.0.0.1.
+fn tls_server(answer: &'static str) -> (Url, Asked) {
+    let certificate = CertificateDer::from_pem_slice(include_bytes!("tls/server.pem")).unwrap();
+    let key = PrivateKeyDer::from_pem_slice(include_bytes!("tls/server-key.pem")).unwrap();
+    let config =
+        ServerConfig::builder().with_no_client_auth().with_single_cert(vec![certificate], key).unwrap();
+    let config = Arc::new(config);
+    let wrap = move |stream| {
+        let mut stream = StreamOwned::new(ServerConnection::new(Arc::clone(&config)).unwrap(), stream);
+        // A client that does not like the certificate goes away here.
+        stream.conn.complete_io(&mut stream.sock)?;
+        Ok(stream)
+    };
+    server_over("https", wrap, move |_, _| (200, answer.to_owned()))
+}
+
+fn server_over<S: Read + Write>(
+    scheme: &str,
+    wrap: impl Fn(TcpStream) -> io::Result<S> + Send + 'static,
+    answer: impl Fn(&str, &[(String, String)]) -> (u16, String) + Send + 'static,
+) -> (Url, Asked) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let address = format!("http://{}/realm/token", listener.local_addr().unwrap());
+    let address = format!("{scheme}://{}/realm/token", listener.local_addr().unwrap());
     let asked = Asked::default();
     let seen = Arc::clone(&asked);
     thread::spawn(move || {
         for stream in listener.incoming() {
-            let mut stream = BufReader::new(stream.unwrap());
+            let Ok(stream) = wrap(stream.unwrap()) else { continue };
+            let mut stream = BufReader::new(stream);
             let (mut authorization, mut length) = (String::new(), 0);
             let mut line = String::new();
             while stream.read_line(&mut line).unwrap_or(0) > 2 {
@@ -42,14 +70,23 @@ fn server(answer: impl Fn(&str, &[(String, String)]) -> (u16, String) + Send + '
                 "HTTP/1.1 {status} X\r\nContent-Length: {}\r\nLocation: /elsewhere\r\nConnection: close\r\n\r\n{text}",
                 text.len()
             );
+            let _ = stream.get_mut().flush();
         }
     });
     (Url::parse(&address).unwrap(), asked)
 }
 
+/// Made by `openssl req -x509` and `openssl x509 -req -CA`, for a hundred years from 2026 on; nobody has its key any more.
+const AUTHORITY: &str = include_str!("tls/authority.pem");
+
 fn grant(endpoint: &Url) -> Grant {
+    grant_trusting(endpoint, None).unwrap()
+}
+
+fn grant_trusting(endpoint: &Url, authorities: Option<&str>) -> Result<Grant, Error> {
     let login = ServerLogin {
         endpoint: endpoint.clone(),
+        authorities: authorities.map(str::to_owned),
         client_id: "me:too".to_owned(),
         client_secret: Secret::new(SECRET),
         scope: Some("kafka write".to_owned()),
@@ -60,7 +97,7 @@ fn grant(endpoint: &Url) -> Grant {
         whole: Duration::from_secs(2),
         pause: Duration::from_millis(1),
     };
-    Grant::with_limits(login, limits).unwrap()
+    Grant::with_limits(login, limits)
 }
 
 fn token(grant: &mut Grant) -> Result<Token, Error> {
@@ -186,7 +223,6 @@ fn an_answer_without_a_token_is_told() {
         (r#"{"access_token":""}"#, "has no access_token"),
         (r#"{"access_token":"a\u0001b"}"#, "has an access_token with characters that no token may have"),
         (r#"{"access_token":"a","expires_in":"soon"}"#, "has an expires_in that is no number of seconds"),
-        (r#"{"access_token":"a","expires_in":0}"#, "has a token that has expired already"),
     ];
     for (answer, problem) in rows {
         let (endpoint, _) = server(move |_, _| (200, answer.to_owned()));
@@ -199,9 +235,82 @@ fn an_answer_without_a_token_is_told() {
             )
         );
     }
+    for expired in [
+        r#"{"access_token":"a","expires_in":0}"#,
+        r#"{"access_token":"e30.eyJleHAiOjF9.","expires_in":null}"#,
+    ] {
+        let (endpoint, _) = server(|_, _| (200, expired.to_owned()));
+        assert_eq!(
+            token(&mut grant(&endpoint)).unwrap_err().to_string(),
+            format!(
+                "asking {endpoint} for a token: the one that came has expired already, by this machine's clock; check that \
+                 clock, and for how long the server's tokens are good (expires_in of its answer, exp of the token)"
+            )
+        );
+    }
     let (endpoint, _) = server(|_, _| (200, "x".repeat(ANSWER_LIMIT + 1)));
     let error = token(&mut grant(&endpoint)).unwrap_err().to_string();
     assert!(error.contains("its answer is longer than 1048576 bytes"), "{error}");
+}
+
+#[test]
+fn a_server_of_an_authority_of_ones_own() {
+    let (endpoint, asked) = tls_server(r#"{"access_token":"abc","expires_in":60}"#);
+    let mut trusting = grant_trusting(&endpoint, Some(AUTHORITY)).unwrap();
+    assert_eq!(token(&mut trusting).unwrap().value.expose(), "abc");
+
+    // The system knows nothing of this authority.
+    assert_eq!(
+        token(&mut grant(&endpoint)).unwrap_err().to_string(),
+        format!(
+            "asking {endpoint} for a token: invalid peer certificate: UnknownIssuer; its certificate has expired, names another \
+             host, or is of an authority that is not known here: for the last, give the authority's certificate in \
+             credentials.token_endpoint_ca_certificate, or name its file in SSL_CERT_FILE"
+        )
+    );
+    let by_name = Url::parse(&endpoint.as_str().replace("127.0.0.1", "localhost")).unwrap();
+    let mut by_name = grant_trusting(&by_name, Some(AUTHORITY)).unwrap();
+    let error = token(&mut by_name).unwrap_err().to_string();
+    assert!(
+        error.contains("invalid peer certificate: certificate not valid for name \"localhost\""),
+        "{error}"
+    );
+    assert_eq!(asked.lock().unwrap().len(), 1, "the secret goes to nobody who is not trusted");
+}
+
+#[test]
+fn a_port_without_tls() {
+    let (endpoint, _) = server(|_, _| (200, String::new()));
+    let endpoint = Url::parse(&endpoint.as_str().replace("http:", "https:")).unwrap();
+    let error = token(&mut grant(&endpoint)).unwrap_err().to_string();
+    assert!(error.starts_with(&format!("asking {endpoint} for a token: ")), "{error}");
+    assert!(
+        error.ends_with(
+            "; check that the port of credentials.token_endpoint speaks https, and asks for no client certificate"
+        ),
+        "{error}"
+    );
+}
+
+#[test]
+fn authorities_that_are_none() {
+    let endpoint = Url::parse("https://login.example.com/token").unwrap();
+    for (authorities, problem) in [
+        ("-----BEGIN X-----\nAAAA\n-----END X-----\n", "it has no certificate"),
+        (
+            "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+            "invalid peer certificate: BadEncoding",
+        ),
+    ] {
+        let error = grant_trusting(&endpoint, Some(authorities)).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            format!(
+                "preparing requests for tokens to {endpoint}: credentials.token_endpoint_ca_certificate cannot be used: \
+                 {problem}; give PEM text of certificates"
+            )
+        );
+    }
 }
 
 #[test]
@@ -251,6 +360,62 @@ fn the_end_of_a_token() {
     {
         assert_eq!(end(&odd, "").unwrap(), "2026-01-01T00:05:00Z", "{odd}");
     }
-    assert!(end(&jwt(r#"{"exp":1767225599}"#), "").is_err());
-    assert!(end("a", r#","expires_in":-5"#).is_err());
+    assert_eq!(end("a", r#","expires_in":-5"#).unwrap(), "2025-12-31T23:59:55Z");
+}
+
+/// It is asked at 1767225600.
+#[test]
+fn the_end_is_the_earliest_that_is_told() {
+    for (claims, expires_in, expected, why) in [
+        (r#"{"exp":1767225720}"#, "60", "2026-01-01T00:01:00Z", "the answer knows of a shorter life"),
+        (r#"{"exp":1767225720}"#, "3600", "2026-01-01T00:02:00Z", "the answer is of another token"),
+        (r#"{"exp":1767225720}"#, "120000", "2026-01-01T00:02:00Z", "the answer is in milliseconds"),
+        (
+            r#"{"exp":1767229320,"iat":1767229200}"#,
+            "120000",
+            "2026-01-01T00:02:00Z",
+            "and our clock is an hour behind",
+        ),
+        (
+            r#"{"exp":1767229320,"iat":1767229200}"#,
+            "null",
+            "2026-01-01T00:02:00Z",
+            "the same, without a word",
+        ),
+        (r#"{"exp":1767229320}"#, "120", "2026-01-01T00:02:00Z", "the answer does not go by clocks"),
+        (
+            r#"{"exp":1767225720,"iat":1767222000}"#,
+            "null",
+            "2026-01-01T00:02:00Z",
+            "a token that was kept for us",
+        ),
+        (
+            r#"{"exp":1767225660,"iat":1767225540}"#,
+            "120",
+            "2026-01-01T00:01:00Z",
+            "our clock is a minute ahead",
+        ),
+        (
+            r#"{"exp":1767222120,"iat":1767222000}"#,
+            "120",
+            "2026-01-01T00:02:00Z",
+            "our clock is an hour ahead",
+        ),
+        (
+            r#"{"exp":1767222120,"iat":1767222000}"#,
+            "null",
+            "2026-01-01T00:02:00Z",
+            "the same, without a word",
+        ),
+        (r#"{"exp":1767225599}"#, "60", "2026-01-01T00:01:00Z", "the same, without the time of making"),
+        (r#"{"exp":1767225599}"#, "null", "2025-12-31T23:59:59Z", "nothing says otherwise"),
+        (r#"{"exp":1767225720,"iat":1767225800}"#, "null", "2026-01-01T00:02:00Z", "no life at all"),
+        (r#"{"exp":1767225720,"iat":-1e300}"#, "null", "2026-01-01T00:02:00Z", "a long life"),
+    ] {
+        let asked: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+        let token = format!("e30.{}.sig", URL_SAFE_NO_PAD.encode(claims));
+        let answer = format!(r#"{{"access_token":"{token}","expires_in":{expires_in}}}"#);
+        let (_, end) = read(answer.as_bytes(), asked).unwrap();
+        assert_eq!(end.to_string(), expected, "{claims} {expires_in}: {why}");
+    }
 }

@@ -71,18 +71,18 @@ fn the_registry_is_silent() {
         registry.inject(Fault::Silence);
         let client = Client::with_limits(&registry.config(), PATIENT).unwrap();
         let start = Instant::now();
-        let error = client.check(Duration::from_millis(150)).await.unwrap_err();
-        assert!(start.elapsed() < Duration::from_secs(2));
+        let error = client.check(Duration::from_secs(2)).await.unwrap_err();
+        assert!(start.elapsed() < PATIENT.whole, "{:?}", start.elapsed());
         assert_eq!(
             text(&error, registry.url().as_str()),
-            "reading the configuration at the schema registry ADDRESS: no answer within 150ms; check that the registry is healthy and reaches its storage"
+            "reading the configuration at the schema registry ADDRESS: no answer within 2s; check that the registry is healthy and reaches its storage"
         );
         assert_eq!(registry.requests().len(), 1);
 
         registry.inject(Fault::Silence);
-        let limits = Limits { whole: Duration::from_millis(150), ..PATIENT };
+        let limits = Limits { whole: Duration::from_secs(1), ..PATIENT };
         let client = Client::with_limits(&registry.config(), limits).unwrap();
-        assert!(client.schema(1).await.unwrap_err().to_string().contains("no answer within 150ms"));
+        assert!(client.schema(1).await.unwrap_err().to_string().contains("no answer within 1s"));
     });
 }
 
@@ -94,18 +94,19 @@ fn retries_end_with_the_limit() {
         for _ in 0..1000 {
             registry.inject(Fault::answer(503, ""));
         }
+        // The first pause fits, from 2 to 4 s, and the second does not, from 4 to 8 s, although there may be 3 s left.
         let limits = Limits {
             attempts: u32::MAX,
-            pause: Duration::from_millis(40),
-            whole: Duration::from_millis(300),
+            pause: Duration::from_secs(4),
+            whole: Duration::from_secs(5),
             ..PATIENT
         };
         let start = Instant::now();
         let client = Client::with_limits(&registry.config(), limits).unwrap();
         let error = client.schema(1).await.unwrap_err();
         assert!(matches!(error, Error::Refused { status: 503, .. }), "{error:?}");
-        assert!(start.elapsed() < Duration::from_secs(30));
-        assert!((2..10).contains(&registry.requests().len()), "{}", registry.requests().len());
+        assert!(start.elapsed() < PATIENT.whole, "{:?}", start.elapsed());
+        assert_eq!(registry.requests().len(), 2);
     });
 }
 

@@ -9,8 +9,8 @@ use super::canonical::plain as plain_form;
 use super::infer;
 use crate::schema::avro::Schema;
 use crate::schema::{
-    BindingSchemas, Error, Exists, Projection, Selection, Shape, binding_schemas, named_binding_schemas,
-    subject,
+    BindingSchemas, Error, Exists, Projection, RecordNames, Selection, Shape, binding_schemas,
+    named_binding_schemas, subject,
 };
 
 /// A field, its pointer, the types of its inference, and whether it must exist.
@@ -64,12 +64,15 @@ fn one_integer() {
     assert_eq!(subject("t", &value), "t-32680f7328dd24a1");
 }
 
-/// A record's own name stands in place of `root` in all names, and nothing else changes.
+/// A record with a name of its own has its key's and those within beside it, and nothing else is different.
 #[test]
 fn records_of_another_name() {
     let shape = infer(&json!({
         "type": "object", "required": ["id"],
-        "properties": {"id": {"type": "integer"}, "a": {"type": "object", "properties": {"t": {"type": "string", "format": "duration"}}}},
+        "properties": {
+            "id": {"type": "integer"},
+            "a": {"type": "object", "properties": {"t": {"type": "string", "format": "duration"}, "u": {"type": "array", "items": {"type": "object", "properties": {"d": {"type": "string", "format": "duration"}}, "additionalProperties": false}}}},
+        },
     }));
     let projections = [("id", "/id"), ("a", "/a")].map(|(field, pointer)| Projection {
         field,
@@ -80,12 +83,35 @@ fn records_of_another_name() {
     let (keys, values) = (owned(&["id"]), owned(&["a"]));
     let selection = Selection { keys: &keys, values: &values, document: None };
     let plain = binding_schemas(&shape, &projections, &selection).expect("mapped");
-    let named = named_binding_schemas("com.acme.Order", &shape, &projections, &selection).expect("mapped");
-    for (plain, named) in [(plain.key, named.key), (plain.value, named.value)] {
-        let text = named.canonical();
-        assert!(!text.contains("root"), "{text}");
-        assert_eq!(text.replace("\"com.acme.Order", "\"root"), plain.canonical());
-        assert_eq!(plain_form(&text), plain_form(&Parsed::parse_str(&text).expect("Avro").canonical_form()));
+    for (record, namespace) in [("com.acme.Order", "com.acme."), ("Order", "")] {
+        let names = RecordNames::named(record);
+        let named = named_binding_schemas(&names, &shape, &projections, &selection).expect("mapped");
+        for (plain, named) in [(&plain.key, named.key), (&plain.value, named.value)] {
+            let text = named.canonical();
+            let parsed = Parsed::parse_str(&text).expect("Avro");
+            assert_eq!(plain_form(&text), plain_form(&parsed.canonical_form()));
+            // No name is the namespace of another, as a class cannot be a package.
+            assert!(text.contains(record) && !text.contains(&format!("{record}.")), "{text}");
+            // The duration is defined once for all: they have one namespace.
+            let duration = format!("\"{namespace}duration\"");
+            let is_value = usize::from(text.contains("_items"));
+            assert_eq!(text.matches(r#""size":12"#).count(), is_value, "{text}");
+            assert_eq!(text.matches(&format!("[{duration},")).count(), is_value, "{text}");
+            // Renamed, it is what it is without a name.
+            let renamed = text
+                .replace(&format!("{record}_a_u_items"), "root.a.u._items")
+                .replace(&format!("{record}_a_flow_extra_RawJSON"), "root.a._flow_extra.RawJSON")
+                .replace(&format!("{record}_flow_extra_RawJSON"), "root._flow_extra.RawJSON")
+                .replace(&format!("{record}_a"), "root.a")
+                .replace(&format!("{record}KeyParts"), "root.Key.Parts")
+                .replace(&format!("{record}Key"), "root.Key")
+                .replace(&format!("\"{record}\""), "\"root\"")
+                .replace(
+                    &format!("[{duration},"),
+                    r#"[{"type":{"name":"duration","type":"fixed","size":12}},"#,
+                );
+            assert_eq!(renamed, plain.canonical());
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use crate::schema::budget::Budget;
 use crate::schema::infer::{SCHEMA_LEVELS, infer_within};
 use crate::schema::map::map;
-use crate::schema::{Error, Projection, Selection, Shape, binding_schemas};
+use crate::schema::{Error, Projection, RecordNames, Selection, Shape, binding_schemas};
 
 /// Definitions `d0` to `d{n-1}`, each made from the name of the next, the last one a string.
 fn chain(n: usize, link: impl Fn(Value) -> Value) -> Value {
@@ -86,7 +86,8 @@ fn the_deepest_schema_without_references_fits_a_small_stack() {
         for keyword in ["anyOf", "allOf"] {
             let shape = Shape::infer(&json!({keyword: [schema, schema]})).expect("within the limit");
             assert_eq!(shape.locations().len(), SCHEMA_LEVELS - 1);
-            let mapped = map("root", shape, true, &mut Budget::new()).expect("within the limit");
+            let mapped = map(RecordNames::root().value_path(), shape, true, &mut Budget::new())
+                .expect("within the limit");
             assert!(mapped.canonical().contains("string"));
         }
     }

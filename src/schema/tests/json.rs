@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::infer;
-use crate::schema::{Error, Projection, Selection, json_schemas};
+use crate::schema::{Error, Projection, RecordNames, Selection, json_schemas};
 
 /// The two schemas of `fields`, each a name, a pointer and whether it must exist; `doc` is the root document's.
 fn schemas(collection: &Value, fields: &[(&str, &str, bool)], keys: usize, embeds: bool) -> [Value; 2] {
@@ -17,7 +17,7 @@ fn schemas(collection: &Value, fields: &[(&str, &str, bool)], keys: usize, embed
     let document = values.last().filter(|name| *name == "doc").map(String::as_str);
     let values = &values[..values.len() - usize::from(document.is_some())];
     let selection = Selection { keys, values, document };
-    let schemas = json_schemas(&infer(collection), &projections, &selection, embeds).unwrap();
+    let schemas = json_schemas(&infer(collection), &projections, &selection, embeds, None).unwrap();
     [schemas.key, schemas.value].map(|text| serde_json::from_str(&text).unwrap())
 }
 
@@ -102,5 +102,23 @@ fn an_embedded_document_is_described_as_the_collections_schema_has_it() {
 #[test]
 fn a_key_is_needed() {
     let selection = Selection { keys: &[], values: &[], document: None };
-    assert_eq!(json_schemas(&infer(&json!({})), &[], &selection, false), Err(Error::NoKey));
+    assert_eq!(json_schemas(&infer(&json!({})), &[], &selection, false, None), Err(Error::NoKey));
+}
+
+#[test]
+fn titles_are_the_names_that_subjects_are_found_by() {
+    let shape =
+        infer(&json!({"type": "object", "required": ["id"], "properties": {"id": {"type": "integer"}}}));
+    let projections = [Projection { field: "id", pointer: "/id", types: &[], must_exist: true }];
+    let selection = Selection { keys: &["id".to_owned()], values: &[], document: None };
+    let schemas = |titles: Option<&RecordNames>| {
+        let schemas = json_schemas(&shape, &projections, &selection, false, titles).unwrap();
+        [schemas.key, schemas.value].map(|text| serde_json::from_str::<Value>(&text).unwrap())
+    };
+    let plain = closed(&json!({"id": {"type": "integer"}}), &json!(["id"]));
+    assert_eq!(schemas(None), [plain.clone(), plain.clone()]);
+    let mut titled = schemas(Some(&RecordNames::named("com.acme.Order")));
+    let titles = titled.each_mut().map(|schema| schema.as_object_mut().unwrap().remove("title").unwrap());
+    assert_eq!(titles, ["com.acme.OrderKey", "com.acme.Order"]);
+    assert_eq!(titled, [plain.clone(), plain]);
 }

@@ -3,12 +3,13 @@
 use serde_json::{Value, json};
 
 use super::infer;
+use crate::schema::RecordNames;
 use crate::schema::avro::{Record, Schema};
 use crate::schema::budget::Budget;
 use crate::schema::map::map;
 
 fn mapped(schema: &Value, required: bool) -> Schema {
-    map("root", infer(schema), required, &mut Budget::new()).expect("small")
+    map(RecordNames::root().value_path(), infer(schema), required, &mut Budget::new()).expect("small")
 }
 
 fn text(schema: &Value) -> String {

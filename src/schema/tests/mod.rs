@@ -3,6 +3,7 @@
 mod binding;
 mod bounds;
 mod canonical;
+mod difference;
 mod errors;
 mod infer;
 mod json;

@@ -241,7 +241,7 @@ fn a_page_on_loan_is_never_handed_out_again() {
     });
 }
 
-/// The end of an outbox: it sets `closing`, and the last thread of a client to end lets it go.
+/// The end of an outbox: it sets `closing`, lets go of its clients, and the last thread of a client to end lets it go.
 #[test]
 fn who_closes_is_woken_by_the_last_client() {
     explore(|| {
@@ -253,7 +253,7 @@ fn who_closes_is_woken_by_the_last_client() {
             let ledger = Arc::clone(&ledger);
             let (wake, woken) = channel::<()>();
             let thread = thread::spawn(move || {
-                while !ledger.lock().closing {
+                while !ledger.lock().released {
                     woken.recv().unwrap();
                 }
                 // As `delivery` does, whose thread enters a failure however it ends.
@@ -263,9 +263,12 @@ fn who_closes_is_woken_by_the_last_client() {
             (wake, thread)
         });
         ledger.update(|state| state.closing = true);
-        let clients = clients.map(|(wake, thread)| {
-            wake.send(()).unwrap();
-            thread
+        let clients = ledger.update(|state| {
+            state.released = true;
+            clients.map(|(wake, thread)| {
+                wake.send(()).unwrap();
+                thread
+            })
         });
         assert!(ledger.wait_until(STALL, |state| state.clients == 0));
         for client in clients {

@@ -36,7 +36,9 @@ impl Watch {
 
     pub(crate) fn wake(&mut self, _now: Instant) {}
 
-    pub(crate) fn store(&mut self, _topic: usize, _documents: u32) {}
+    pub(crate) fn store(&mut self, _topic: usize, _documents: u32) -> bool {
+        true
+    }
 
     pub(crate) fn store_bytes(&mut self, _bytes: usize) {}
 
