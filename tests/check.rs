@@ -161,6 +161,7 @@ fn the_bindings_of_a_specification_are_checked_with_their_topics() {
             "bindings": [
                 {"source": "acme/things", "resource": {"topic": "things"}},
                 {"source": "acme/things", "resource": {"topic": "no/topic"}},
+                {"source": "acme/things", "resource": {"topic": "things", "partitions": 5}},
             ],
         }},
     });
@@ -171,10 +172,15 @@ fn the_bindings_of_a_specification_are_checked_with_their_topics() {
     let whole: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(1));
     let bindings = findings(&whole, "binding");
-    assert_eq!([bindings[0][1], bindings[1][1]], ["ok", "failed"]);
+    assert_eq!(bindings.iter().map(|finding| finding[1]).collect::<Vec<_>>(), ["ok", "failed", "ok"]);
     assert!(bindings[1][2].contains("/topic is \"no/topic\""), "{bindings:?}");
     let topics: Vec<_> = findings(&whole, "topic").iter().map(|finding| (finding[0], finding[1])).collect();
     assert_eq!(topics, [("acme.things", "ok")]);
+
+    for name in ["things", "acme.things"] {
+        let (whole, _) = check(&config.to_string(), &["--topic", name]);
+        assert_eq!(findings(&whole, "topic")[0][..2], ["acme.things", "ok"], "with the prefix or without it");
+    }
 }
 
 #[test]
@@ -255,7 +261,12 @@ fn bindings_that_are_in_each_others_way_are_told_as_in_validate() {
             "would both have subject \"thingsKey\"",
             "set another record_name in the resource of one of them",
         ),
-        ("integer", json!({"topic": "things", "partitions": 7}), "differ in how it is made", ""),
+        (
+            "integer",
+            json!({"topic": "things", "partitions": 7}),
+            "differ in how it is made",
+            "give both the same partitions, replication_factor and topic_config",
+        ),
     ] {
         let (whole, status) = two(of_key, &others);
         let ["", "failed", result, told_to_do] = findings(&whole, "bindings")[0] else { panic!("{whole:#}") };
@@ -319,4 +330,46 @@ fn what_the_registry_does_not_have_or_take_is_told_as_in_validate() {
         (&state[..], &result[..]),
         ("ok", "each has a subject of its own, with no other to be compatible with")
     );
+}
+
+/// What fails before a broker is asked: certificates, keys, and tokens.
+#[test]
+fn the_step_that_failed_is_the_one_that_is_told() {
+    let servers = Servers::start(&[]);
+    let gone = TcpListener::bind("127.0.0.1:0").unwrap();
+    let token_endpoint = format!("http://{}/token", gone.local_addr().unwrap());
+    drop(gone);
+    let mut config = servers.json();
+    config["tls"] = json!("system_certificates");
+    let mut with_token = config.clone();
+    with_token["credentials"] = json!({
+        "auth_type": "oauth_client_credentials", "client_id": "c", "client_secret": "hunter2",
+        "token_endpoint": token_endpoint,
+    });
+    let (whole, status) = check(&with_token.to_string(), &[]);
+    assert_eq!(status, Some(1));
+    let told = ["TLS", "login", "brokers"].map(|step| findings(&whole, step)[0][1]);
+    assert_eq!(told, ["skipped", "failed", "skipped"], "{whole:#}");
+    let [_, _, result, remedy] = findings(&whole, "login")[0];
+    assert!(result.contains("Connection refused"), "{result}");
+    assert_eq!(remedy, "check credentials.token_endpoint, and that it can be reached from here");
+}
+
+#[test]
+fn members_that_are_no_options_are_told_and_no_failure() {
+    let servers = Servers::start(&[]);
+    let mut config = servers.json();
+    config["topic_prefix"] = json!("hunter2");
+    config["advanced"] = json!({"topic_prefx": "hunter2"});
+    let (whole, status) = check(&config.to_string(), &[]);
+    assert_eq!(status, Some(0), "{whole:#}");
+    let meant = "did you mean /advanced/topic_prefix";
+    assert_eq!(
+        findings(&whole, "configuration")[1..],
+        [
+            ["", "warning", "no such option /advanced/topic_prefx", meant],
+            ["", "warning", "no such option /topic_prefix", meant],
+        ]
+    );
+    assert!(!whole.to_string().contains("hunter2"));
 }

@@ -7,9 +7,10 @@ mod common;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, ChildStderr, Command, Stdio};
 
 use common::runtime::shared_data;
 use materialize_kafka::kafka::mock::Cluster;
@@ -31,7 +32,9 @@ impl Previewed {
 
     /// What it told on stderr but for progress, which comes where a machine is slow.
     fn told(&self) -> String {
-        let is_progress = |line: &&str| line.contains(" document") && line.contains("/s, ");
+        let is_progress = |line: &&str| {
+            line.contains(" document") && (line.contains("/s, ") || line.ends_with("; reading messages back"))
+        };
         self.stderr.lines().filter(|line| !is_progress(line)).map(|line| format!("{line}\n")).collect()
     }
 
@@ -174,6 +177,35 @@ fn sessions_have_as_many_transactions_as_they_are_told() {
         let logged = previewed.stderr.lines().filter(|line| line.starts_with("connector: INFO opened "));
         assert_eq!(logged.count(), opened, "--sessions {sessions}: {}", previewed.stderr);
     }
+}
+
+/// The embedded brokers cannot be asked whether topics can be made, and have but one replica of each.
+#[test]
+fn what_is_said_of_topics_and_batches_is_no_hindrance_to_a_preview() {
+    let config = json!({
+        "bootstrap_servers": "unused:9092", "message_format": "JSON",
+        "topic_partitions": 2, "topic_replication_factor": 3,
+        "advanced": {
+            "topic_prefix": "p.",
+            "topic_config": {"cleanup.policy": "compact", "min.insync.replicas": 2, "max.message.bytes": 600_000},
+            "client_properties": {"batch.size": "500000"},
+        },
+    });
+    let resource = json!({
+        "topic": "things", "partitions": 3, "replication_factor": 4,
+        "topic_config": {"min.insync.replicas": 3, "retention.ms": 1000},
+    });
+    let specification = things(&config).replace(r#"{"topic":"things"}"#, &resource.to_string());
+    assert!(specification.contains("retention.ms"));
+    let previewed = Case::new(&specification, r#"["acme/things",{"id":7}]"#).run(&["--output", "jsonl"]);
+    let messages = previewed.messages();
+    assert_eq!(messages.len(), 1);
+    assert_eq!(messages[0]["topic"], "p.things");
+
+    // What contradicts itself is refused here as well.
+    let specification = specification.replace("600000", "400000");
+    let previewed = Case::new(&specification, "").run(&[]);
+    assert!(previewed.error().contains("batches of 500000 bytes"), "{}", previewed.stderr);
 }
 
 /// With the embedded brokers, which make no progress topic of their own.
@@ -584,6 +616,12 @@ fn topics_may_be_chosen() {
         "{}",
         chosen.stdout
     );
+    let prefixed = json!({"message_format": "JSON", "advanced": {"topic_prefix": "p."}});
+    let case = Case::new(&things(&prefixed), "[\"acme/things\",{\"id\":7}]\n");
+    for name in ["things", "p.things"] {
+        assert_eq!(case.run(&["--output", "jsonl", "--topic", name]).messages().len(), 1, "{name}");
+    }
+    assert!(case.run(&["--topic", "p.p.things"]).error().contains("no binding writes to it"));
     let wrong = orders(&["--name", "shop/json", "--topic", "oders"]);
     assert!(
         wrong.error().starts_with("--topic oders: no binding writes to it; the task's topics are "),
@@ -611,12 +649,12 @@ fn progress_is_told_on_stderr_where_there_is_no_terminal() {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     stdin.write_all(b"[\"acme/things\",{\"id\":7}]\n{\"commit\":true}\n").unwrap();
-    let mut stderr = std::io::BufReader::new(child.stderr.take().unwrap());
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
     let mut line = String::new();
     // On a busy machine the document may not be sent yet when the first line comes.
     while !line.starts_with("1 document, ") {
         line.clear();
-        assert_ne!(std::io::BufRead::read_line(&mut stderr, &mut line).unwrap(), 0, "it ended");
+        assert_ne!(stderr.read_line(&mut line).unwrap(), 0, "it ended");
         assert!(line.starts_with(['0', '1']) && line.contains("/s, "), "{line}");
     }
     assert!(line.ends_with("/s, 35 bytes\n"), "{line}");
@@ -717,4 +755,67 @@ fn bindings_of_one_topic_that_write_in_different_formats_are_all_shown() {
         assert_eq!(shown, expected, "{messages:?}");
         assert!(messages.iter().all(|message| message["value"]["id"].is_u64()), "{messages:?}");
     }
+}
+
+/// A load in a process group of its own, as a shell starts it; its stderr up to the line that `until` is about.
+fn load_until(case: &Case, more: &[&str], until: &str) -> (Child, BufReader<ChildStderr>) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_materialize-kafka"));
+    command.args(["preview", "--generate", "1000000000", "--output", "jsonl", "--source"]);
+    command.arg(case.path("flow.yaml")).args(more);
+    command.env_remove("LOG_LEVEL").env_remove("FLOW_RUNTIME_CODEC");
+    command.process_group(0).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
+    wait_for(&mut stderr, until);
+    (child, stderr)
+}
+
+fn wait_for(stderr: &mut BufReader<ChildStderr>, part: &str) {
+    let mut all = String::new();
+    loop {
+        let start = all.len();
+        assert_ne!(stderr.read_line(&mut all).unwrap(), 0, "it ended: {all}");
+        if all[start..].contains(part) {
+            return;
+        }
+    }
+}
+
+/// As a terminal does it: to the whole group.
+fn signal(child: &Child, name: &str) {
+    let group = format!("-{}", child.id());
+    assert!(Command::new("kill").args(["-s", name, "--", &group]).status().unwrap().success());
+}
+
+#[test]
+fn a_load_that_is_stopped_ends_with_its_figures() {
+    let case = Case::new(&generated(&json!({"message_format": "JSON"})), "");
+    for (name, status) in [("INT", 130), ("TERM", 143)] {
+        let (child, mut stderr) = load_until(&case, &["--transaction-size", "5000"], " document");
+        signal(&child, name);
+        wait_for(&mut stderr, &format!("stopped by SIG{name}: what was sent is being committed"));
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(status));
+        let figures: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(figures["stopped_by"], format!("SIG{name}"));
+        let [documents, transactions, bytes] =
+            ["documents", "transactions", "message_bytes"].map(|figure| figures[figure].as_u64().unwrap());
+        assert!(documents > 0 && bytes > documents && transactions == documents.div_ceil(5000), "{figures}");
+    }
+}
+
+#[test]
+fn a_load_whose_commit_takes_too_long_is_ended_by_a_second_signal() {
+    let cluster = Cluster::new(1).unwrap();
+    cluster.create_topic("made", 1).unwrap();
+    let config = json!({"message_format": "JSON", "bootstrap_servers": cluster.bootstrap_servers()});
+    let case = Case::new(&generated(&config), "");
+    let (child, mut stderr) = load_until(&case, &["--live"], " document");
+    cluster.broker_down(1).unwrap();
+    signal(&child, "INT");
+    wait_for(&mut stderr, "a second signal ends at once");
+    signal(&child, "INT");
+    wait_for(&mut stderr, "stopped by SIGINT again; what was not committed is given up");
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), &output.stdout[..]), (Some(130), &b""[..]));
 }

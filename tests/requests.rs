@@ -84,6 +84,29 @@ fn validate_answers_every_projection_in_both_forms() {
     }
 }
 
+#[test]
+fn validate_tells_of_members_that_are_no_options_once_and_no_values() {
+    let servers = Servers::start(&["things"]);
+    let mut config = servers.json();
+    config["advanced"] = json!({"topic_prefx": "hunter2"});
+    let specification =
+        TASK.replace("resource: {topic: things}", "resource: {topic: things, partiton_by: [hunter2]}");
+    let twice = format!("{specification}{}", specification.split_once("bindings:\n").unwrap().1);
+    let mut connector = Connector::start(Codec::Proto);
+    connector.spec();
+    connector.ask(task(&twice, &config).validate()).validated.unwrap();
+    let ended = connector.end();
+    ended.assert_clean();
+    assert!(!ended.stderr.contains("hunter2"), "{}", ended.stderr);
+    for message in [
+        "reading the endpoint configuration: no such option /advanced/topic_prefx; did you mean /advanced/topic_prefix",
+        "reading the resource configuration: no such option /partiton_by; did you mean /partition_by",
+    ] {
+        let lines = ended.stderr.lines().filter(|line| line.contains("\"WARN\"") && line.contains(message));
+        assert_eq!(lines.count(), 1, "{}", ended.stderr);
+    }
+}
+
 fn line(field: &str, constraint: &response::Constraint) -> String {
     format!("{field}: {:?} ({})\n", constraint.r#type(), constraint.reason)
 }

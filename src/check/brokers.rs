@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use super::network::{Address, connect, resolve};
 use super::report::{Finding, Report};
-use crate::config::{Delivery, EndpointConfig, NewTopic};
-use crate::kafka::{self, BATCH_BYTES, Inspection, Node, Operation, TopicFacts, Trouble};
+use crate::config::{Credentials, Delivery, EndpointConfig, NewTopic, SaslMechanism};
+use crate::kafka::{self, BATCH_BYTES, Inspection, Misfit, Node, Operation, TopicFacts, Trouble};
 
 /// Checks the brokers, and these topics there.
 pub(super) fn check<W: Write>(
@@ -25,16 +25,15 @@ pub(super) fn check<W: Write>(
         // What Apply falls back to, where the brokers let no other settings be given.
         config: BTreeMap::from([("cleanup.policy".to_owned(), "compact".to_owned())]),
     };
-    let mut wanted: Vec<(&NewTopic, &[Operation])> =
-        topics.iter().map(|topic| (topic, &NEEDED[..])).collect();
+    let mut wanted: Vec<(&NewTopic, For)> = topics.iter().map(|topic| (topic, For::Documents)).collect();
     let transacts = config.advanced.delivery == Delivery::ExactlyOnce;
     if transacts {
-        wanted.push((&progress, &NEEDED_OF_PROGRESS));
+        wanted.push((&progress, For::Progress));
     }
     match reach(config, report)? {
         Ok(inspection) => {
-            for (wanted, needed) in wanted {
-                topic(&inspection, wanted, needed, report)?;
+            for (wanted, purpose) in wanted {
+                topic(config, &inspection, wanted, purpose, report)?;
             }
             if transacts {
                 report.add(transactions(kafka::could_transact(config, WITHIN * 2)))?;
@@ -50,6 +49,24 @@ pub(super) fn check<W: Write>(
         }
     }
     Ok(())
+}
+
+/// What a topic is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum For {
+    Documents,
+    /// Only with `exactly_once`.
+    Progress,
+}
+
+impl For {
+    /// What this user must be allowed to do with a topic that is there.
+    fn needed(self) -> &'static [Operation] {
+        match self {
+            Self::Documents => &NEEDED,
+            Self::Progress => &NEEDED_OF_PROGRESS,
+        }
+    }
 }
 
 /// Whether transactions can be had: rights on transactional ids, a coordinator, a time-out that the brokers allow.
@@ -114,12 +131,14 @@ fn reach<W: Write>(
     if !one_connects {
         return skip_after(CONNECTION, report);
     }
-    answered(config, report)
+    let is_local = addresses.iter().flatten().all(|address| address.ip().is_loopback());
+    answered(config, is_local, report)
 }
 
-/// TLS, login, and the brokers' answer: one question to librdkafka.
+/// TLS, login, and the brokers' answer: one question to librdkafka. `is_local` where nothing leaves this machine.
 fn answered<W: Write>(
     config: &EndpointConfig,
+    is_local: bool,
     report: &mut Report<W>,
 ) -> io::Result<Result<Inspection, &'static str>> {
     let asked = Inspection::new(config, WITHIN * 2)
@@ -128,8 +147,7 @@ fn answered<W: Write>(
         Ok(_) => (None, None),
         Err(error) => {
             let (reason, remedy) = parts(error);
-            let step = failed_step(config, &reason);
-            (Some(step), Some((reason, remedy)))
+            (Some(failed_step(config, error, &reason)), Some((reason, remedy)))
         }
     };
     let mut failure = failure.into_iter();
@@ -153,6 +171,16 @@ fn answered<W: Write>(
             _ if !there => Finding::skipped(step, "", absent),
             // What comes before the step that failed may have gone well, or was not got to.
             Some(BROKERS) => Finding::skipped(step, "", "it cannot be told, since the brokers do not answer"),
+            // A token is got before anybody connects.
+            Some(LOGIN) if matches!(asked, Err(kafka::Error::Login(_))) => {
+                Finding::skipped(step, "", "not got to, since there is no token to log in with")
+            }
+            _ if step == LOGIN && !is_local => unencrypted(config).map_or_else(
+                || Finding::ok(step, "", well),
+                |(what, remedy)| {
+                    Finding::failed(step, "", format!("{well}, but {what}"), remedy).into_warning()
+                },
+            ),
             _ => Finding::ok(step, "", well),
         };
         report.add(finding)?;
@@ -180,6 +208,25 @@ fn answered<W: Write>(
     Ok(Ok(inspection))
 }
 
+/// What of a login everybody on the way can read, and what to do.
+fn unencrypted(config: &EndpointConfig) -> Option<(&'static str, &'static str)> {
+    let what = match &config.credentials {
+        _ if config.tls.is_some() => return None,
+        Some(Credentials::UserPassword { mechanism: SaslMechanism::Plain, .. }) => {
+            "the password goes over the network unencrypted"
+        }
+        Some(Credentials::OauthClientCredentials { .. } | Credentials::AwsMskIam { .. }) => {
+            "the token goes over the network unencrypted"
+        }
+        // SCRAM proves the password without telling it.
+        Some(Credentials::UserPassword { .. }) | None => return None,
+    };
+    Some((
+        what,
+        "set tls to \"system_certificates\", and bootstrap_servers to a listener with TLS (SASL_SSL)",
+    ))
+}
+
 /// Whether the addresses that the brokers tell their clients can be reached: a producer sends to these.
 fn advertised<W: Write>(nodes: &[Node], report: &mut Report<W>) -> io::Result<bool> {
     let address = |node: &Node| Address { host: node.host.clone(), port: node.port };
@@ -200,14 +247,17 @@ fn advertised<W: Write>(nodes: &[Node], report: &mut Report<W>) -> io::Result<bo
     Ok(all)
 }
 
-/// Whether a topic is there, or could be made, what this user may do with it, and how large its batches may be.
+/// Whether a topic is there, or could be made, what this user may do with it, whether it is as the configuration has it, and
+/// how large its batches may be.
 fn topic<W: Write>(
+    config: &EndpointConfig,
     inspection: &Inspection,
     wanted: &NewTopic,
-    needed: &[Operation],
+    purpose: For,
     report: &mut Report<W>,
 ) -> io::Result<()> {
     let topic = wanted.name.as_str();
+    let needed = purpose.needed();
     let of_error = |check, error: &kafka::Error| {
         let (reason, remedy) = parts(error);
         Finding::failed(check, topic, reason, remedy)
@@ -252,6 +302,11 @@ fn topic<W: Write>(
             };
             report.add(finding)?;
             report.add(Finding::skipped(RIGHTS, topic, "told once it exists"))?;
+            if purpose == For::Documents
+                && let Some(misfit) = kafka::misfits_of_missing(config, wanted)
+            {
+                report.add(of_misfit(topic, &misfit))?;
+            }
             return Ok(());
         }
     };
@@ -260,13 +315,45 @@ fn topic<W: Write>(
     report.add(Finding::ok(TOPIC, topic, format!("it has {partitions} partition{plural}")))?;
     report.add(rights(topic, needed, operations.as_deref()))?;
     let settings = inspection.settings(topic);
-    if let Ok(settings) = &settings
-        && let Some(finding) = in_sync(topic, settings.get("min.insync.replicas"), replicas)
-    {
-        report.add(finding)?;
+    // A topic whose settings the user may not see has none.
+    let told = settings.as_ref().ok().filter(|settings| !settings.is_empty());
+    let misfits = match (purpose, told) {
+        (For::Documents, Some(settings)) => kafka::misfits(config, wanted, replicas, settings),
+        (For::Progress, Some(settings)) => kafka::beyond_replicas(replicas, settings).into_iter().collect(),
+        (_, None) => Vec::new(),
+    };
+    for misfit in &misfits {
+        report.add(of_misfit(topic, misfit))?;
     }
-    report.add(limit(topic, settings.map(|mut settings| settings.remove("max.message.bytes"))))?;
+    if purpose == For::Progress {
+        let partitions = i32::try_from(partitions).unwrap_or(i32::MAX);
+        let policy = told.and_then(|settings| settings.get("cleanup.policy")).map(String::as_str);
+        report.add(match kafka::check_progress_topic(topic, partitions, policy) {
+            Ok(()) if policy.is_some() => Finding::ok(PROGRESS, topic, "one partition, compacted alone"),
+            Ok(()) => {
+                Finding::ok(PROGRESS, topic, "one partition; the brokers do not tell its cleanup.policy")
+            }
+            Err(error) => of_error(PROGRESS, &error),
+        })?;
+    }
+    if misfits.iter().all(|misfit| step_of(misfit) != LIMIT) {
+        report.add(limit(topic, settings.map(|mut settings| settings.remove("max.message.bytes"))))?;
+    }
     Ok(())
+}
+
+/// What does not fit, as Validate has it: refused, or a warning.
+fn of_misfit(topic: &str, misfit: &Misfit) -> Finding {
+    let finding = Finding::failed(step_of(misfit), topic, misfit.reason(), misfit.remedy());
+    if matches!(misfit, Misfit::Refused(_)) { finding } else { finding.into_warning() }
+}
+
+fn step_of(misfit: &Misfit) -> &'static str {
+    match misfit {
+        Misfit::InSync { .. } => IN_SYNC,
+        Misfit::AboveDefault { .. } | Misfit::Refused(kafka::Error::BatchSize { .. }) => LIMIT,
+        Misfit::Differs { .. } | Misfit::Refused(_) => SETTINGS,
+    }
 }
 
 fn rights(topic: &str, needed: &[Operation], allowed: Option<&[Operation]>) -> Finding {
@@ -282,14 +369,6 @@ fn rights(topic: &str, needed: &[Operation], allowed: Option<&[Operation]>) -> F
     }
     let remedy = remedy_of_rights(&missing);
     Finding::failed(RIGHTS, topic, format!("this user lacks {}", names(&missing)), remedy)
-}
-
-/// A warning, where a topic wants more replicas in sync than it has.
-fn in_sync(topic: &str, min_in_sync: Option<&String>, replicas: i32) -> Option<Finding> {
-    let min = min_in_sync.filter(|min| kafka::is_beyond(min, replicas))?;
-    let result = format!("{min} of {replicas}: {}", kafka::BEYOND_REPLICAS);
-    let remedy = "lower min.insync.replicas of the topic, or give it more replicas";
-    Some(Finding::failed(IN_SYNC, topic, result, remedy).into_warning())
 }
 
 fn limit(topic: &str, setting: Result<Option<String>, kafka::Error>) -> Finding {
@@ -314,8 +393,15 @@ fn limit(topic: &str, setting: Result<Option<String>, kafka::Error>) -> Finding 
     }
 }
 
-/// Which step librdkafka's words are about.
-fn failed_step(config: &EndpointConfig, reason: &str) -> &'static str {
+/// Which step an error is about: by its kind, else by librdkafka's words.
+fn failed_step(config: &EndpointConfig, error: &kafka::Error, reason: &str) -> &'static str {
+    match error {
+        kafka::Error::Login(_) => return LOGIN,
+        // Before anybody is asked, certificates and keys are read.
+        kafka::Error::Client { reason } if config.tls.is_some() && is_about_tls(reason) => return TLS,
+        kafka::Error::Client { .. } => return BROKERS,
+        _ => {}
+    }
     // Its addresses have the protocol in small letters.
     if config.credentials.is_some() && (reason.contains("SASL") || reason.contains("OAUTHBEARER")) {
         LOGIN
@@ -326,13 +412,23 @@ fn failed_step(config: &EndpointConfig, reason: &str) -> &'static str {
     }
 }
 
+/// Whether a setting of librdkafka's that is about TLS was refused, or what OpenSSL makes of certificates and keys.
+fn is_about_tls(reason: &str) -> bool {
+    reason.contains("ssl.") || reason.contains("SSL") || reason.contains("tls_certificates")
+}
+
 /// What came, and what to do.
 fn parts(error: &kafka::Error) -> (String, String) {
     match error {
         kafka::Error::Unreachable { reason, remedy, .. }
         | kafka::Error::Create { reason, remedy, .. }
-        | kafka::Error::Transaction { reason, remedy, .. } => (reason.clone(), (*remedy).to_owned()),
-        other => (other.to_string(), String::new()),
+        | kafka::Error::Transaction { reason, remedy, .. }
+        | kafka::Error::Progress { reason, remedy, .. } => (reason.clone(), (*remedy).to_owned()),
+        other => {
+            let text = other.to_string();
+            let (reason, remedy) = text.rsplit_once("; ").unwrap_or((&text, ""));
+            (reason.to_owned(), remedy.to_owned())
+        }
     }
 }
 
@@ -387,6 +483,8 @@ const RIGHTS: &str = "rights";
 const TRANSACTIONS: &str = "transactions";
 const IN_SYNC: &str = "min.insync.replicas";
 const LIMIT: &str = "max.message.bytes";
+const SETTINGS: &str = "topic_config";
+const PROGRESS: &str = "progress topic";
 
 /// How long names, connections and answers may take.
 const WITHIN: Duration = Duration::from_secs(5);
@@ -407,16 +505,22 @@ const REMEDY_ADVERTISED: &str = "this is the address that the broker tells its c
 mod tests {
     use super::super::report::Status;
     use super::*;
+    use crate::login;
 
     fn config(more: &str) -> EndpointConfig {
         let json = format!(r#"{{"bootstrap_servers":"b:9092","message_format":"JSON"{more}}}"#);
         EndpointConfig::parse(json.as_bytes()).unwrap()
     }
 
+    fn login(mechanism: &str) -> String {
+        format!(
+            r#","credentials":{{"auth_type":"user_password","mechanism":"{mechanism}","username":"u","password":"p"}}"#
+        )
+    }
+
     #[test]
-    fn the_step_that_failed_is_told_by_librdkafkas_words() {
-        let login = r#","credentials":{"auth_type":"user_password","mechanism":"PLAIN","username":"u","password":"p"}"#;
-        let both = config(&format!(r#"{login},"tls":"system_certificates""#));
+    fn the_step_that_failed_is_told_by_the_error_and_librdkafkas_words() {
+        let both = config(&format!(r#"{},"tls":"system_certificates""#, login("PLAIN")));
         let rows = [
             ("sasl_ssl://b:9092/bootstrap: SASL authentication error: Authentication failed", LOGIN),
             (
@@ -426,9 +530,50 @@ mod tests {
             ("sasl_ssl://b:9092/bootstrap: Disconnected", BROKERS),
         ];
         for (reason, step) in rows {
-            assert_eq!(failed_step(&both, reason), step, "{reason}");
-            assert_eq!(failed_step(&config(""), reason), BROKERS, "nothing else is configured");
+            let error = kafka::Error::Unreachable {
+                doing: String::new(),
+                brokers: String::new(),
+                reason: reason.to_owned(),
+                remedy: "",
+            };
+            assert_eq!(failed_step(&both, &error, reason), step, "{reason}");
+            assert_eq!(failed_step(&config(""), &error, reason), BROKERS, "nothing else is configured");
         }
+        for (reason, step) in [
+            (
+                "ssl.certificate.pem failed: not in PEM format?; check tls_certificates.client_certificate",
+                TLS,
+            ),
+            ("Private key check failed; check that tls_certificates.client_key is the key", TLS),
+            (
+                "setting nonsense was refused: No such configuration property; see advanced.client_properties",
+                BROKERS,
+            ),
+        ] {
+            let error = kafka::Error::Client { reason: reason.to_owned() };
+            let (told, remedy) = parts(&error);
+            assert_eq!(failed_step(&both, &error, &told), step, "{reason}");
+            assert_eq!(format!("{told}; {remedy}"), error.to_string());
+            assert!(remedy.starts_with("check ") || remedy.starts_with("see "), "{remedy}");
+        }
+        let endpoint = "https://login.example/token".to_owned();
+        let error =
+            kafka::Error::Login(login::Error::Unreachable { endpoint, reason: "timed out".to_owned() });
+        let (told, remedy) = parts(&error);
+        assert_eq!(failed_step(&both, &error, &told), LOGIN);
+        assert_eq!(remedy, "check credentials.token_endpoint, and that it can be reached from here");
+    }
+
+    #[test]
+    fn a_password_that_everybody_can_read_is_told() {
+        let tls = r#","tls":"system_certificates""#;
+        assert!(unencrypted(&config(&login("PLAIN"))).unwrap().0.starts_with("the password"));
+        assert_eq!(unencrypted(&config(&format!("{}{tls}", login("PLAIN")))), None);
+        assert_eq!(unencrypted(&config(&login("SCRAM-SHA-256"))), None);
+        assert_eq!(unencrypted(&config("")), None);
+        let oauth = r#","credentials":{"auth_type":"oauth_client_credentials","client_id":"c","client_secret":"s",
+            "token_endpoint":"https://login.example/token"}"#;
+        assert!(unencrypted(&config(oauth)).unwrap().0.starts_with("the token"));
     }
 
     #[test]
@@ -450,14 +595,23 @@ mod tests {
     }
 
     #[test]
-    fn more_replicas_in_sync_than_there_are_deserve_a_look() {
-        let found = in_sync("t", Some(&"2".to_owned()), 1).unwrap();
-        assert_eq!(found.status, Status::Warning);
-        assert!(
-            found.result.starts_with("2 of 1: min.insync.replicas of the topic is more than it has replicas")
-        );
-        assert_eq!(in_sync("t", Some(&"2".to_owned()), 2), None);
-        assert_eq!(in_sync("t", None, 1), None);
+    fn what_does_not_fit_fails_where_validate_refuses_it() {
+        let of = |misfit: &Misfit| {
+            let finding = of_misfit("t", misfit);
+            assert!(finding.remedy.is_some());
+            (finding.check, finding.status)
+        };
+        let text = str::to_owned;
+        let topic = text("t");
+        assert_eq!(of(&Misfit::InSync { min: text("2"), replicas: 1 }), (IN_SYNC, Status::Warning));
+        let (property, present, configured) = (text("cleanup.policy"), text("delete"), text("compact"));
+        assert_eq!(of(&Misfit::Differs { property, present, configured }), (SETTINGS, Status::Warning));
+        assert_eq!(of(&Misfit::AboveDefault { batch: 2_000_000 }), (LIMIT, Status::Warning));
+        let property = text("nonsense");
+        let unknown = kafka::Error::TopicProperty { topic: topic.clone(), property };
+        assert_eq!(of(&Misfit::Refused(unknown)), (SETTINGS, Status::Failed));
+        let large = kafka::Error::BatchSize { topic, batch: 2, limit: 1 };
+        assert_eq!(of(&Misfit::Refused(large)), (LIMIT, Status::Failed));
     }
 
     #[test]

@@ -31,7 +31,7 @@ pub struct Args {
     /// The endpoint's configuration: a file of JSON or YAML. Without it, that of the specification.
     #[arg(long, value_name = "FILE", required_unless_present = "source")]
     pub config: Option<PathBuf>,
-    /// A topic to check as well; may be given several times.
+    /// A topic to check as well, named as in a resource or with advanced.topic_prefix before it; may be given several times.
     #[arg(long, value_name = "NAME")]
     pub topic: Vec<String>,
     /// A specification (flow.yaml or JSON): its bindings and their topics are checked as well.
@@ -84,7 +84,8 @@ fn check<W: Write>(args: &Args, report: &mut Report<W>) -> io::Result<()> {
             return skip_all(&args.topic, report);
         }
     };
-    let config = match EndpointConfig::parse(config.to_string().as_bytes()) {
+    let json = config.to_string();
+    let config = match EndpointConfig::parse(json.as_bytes()) {
         Ok(config) => config,
         Err(error) => {
             report.add(Finding::of_message(CONFIGURATION, "", &error.to_string()))?;
@@ -95,11 +96,19 @@ fn check<W: Write>(args: &Args, report: &mut Report<W>) -> io::Result<()> {
     let told =
         format!("{} messages, {}{registry}", config.message_format.as_str(), config.security_protocol());
     report.add(Finding::ok(CONFIGURATION, "", told))?;
+    for option in EndpointConfig::unknown_options(json.as_bytes()) {
+        report.add(Finding::of_message(CONFIGURATION, "", &option.to_string()).into_warning())?;
+    }
 
-    let mut topics = Vec::new();
+    let (mut topics, foreseen) = match &task {
+        Some(task) => bindings(&config, task, report).map(|(topics, foreseen)| (topics, Some(foreseen)))?,
+        None => (Vec::new(), None),
+    };
     for name in &args.topic {
+        let prefix = &config.advanced.topics.topic_prefix;
+        let bare = name.strip_prefix(prefix.as_str()).filter(|bare| !bare.is_empty()).unwrap_or(name);
         // As a binding's resource that says nothing else of it.
-        let resource = json!({ "topic": name }).to_string();
+        let resource = json!({ "topic": bare }).to_string();
         match Resource::parse(resource.as_bytes()).and_then(|resource| config.topic(&resource)) {
             Ok(topic) => add_topic(&mut topics, topic),
             Err(error) => {
@@ -107,10 +116,6 @@ fn check<W: Write>(args: &Args, report: &mut Report<W>) -> io::Result<()> {
             }
         }
     }
-    let foreseen = match &task {
-        Some(task) => Some(bindings(&config, task, &mut topics, report)?),
-        None => None,
-    };
     brokers::check(&config, &topics, report)?;
     self::registry(&config, foreseen.as_deref(), report)
 }
@@ -138,29 +143,32 @@ fn read(args: &Args) -> Result<(Value, Option<Task>), String> {
     Ok((config, task))
 }
 
-/// Checks each binding by itself, and notes its topic; then whether they agree. Gives what they will have in the registry, as far as
-/// it is known.
+/// Checks each binding by itself, then whether they agree. Gives their topics, each once, and what they will have in the registry, as
+/// far as it is known.
 fn bindings<W: Write>(
     config: &EndpointConfig,
     task: &Task,
-    topics: &mut Vec<NewTopic>,
     report: &mut Report<W>,
-) -> io::Result<Vec<Foreseen>> {
+) -> io::Result<(Vec<NewTopic>, Vec<Foreseen>)> {
     let request = task.validate();
-    let mut foreseen = Vec::new();
+    let (mut topics, mut foreseen) = (Vec::<NewTopic>::new(), Vec::new());
     for (binding, checked) in task.bindings.iter().zip(session::check_bindings(config, &request)) {
+        let (place, resource) = (&binding.place, binding.resource.to_string());
         let finding = match checked {
             Ok(of_binding) => {
                 foreseen.push(of_binding);
-                Finding::ok(BINDING, &binding.place, format!("reads {}", binding.collection.name))
+                Finding::ok(BINDING, place, format!("reads {}", binding.collection.name))
             }
-            Err(error) => Finding::of_message(BINDING, &binding.place, &format!("{error:#}")),
+            Err(error) => Finding::of_message(BINDING, place, &format!("{error:#}")),
         };
         if report.add(finding)?
-            && let Ok(resource) = Resource::parse(binding.resource.to_string().as_bytes())
+            && let Ok(resource) = Resource::parse(resource.as_bytes())
             && let Ok(topic) = config.topic(&resource)
         {
-            add_topic(topics, topic);
+            add_topic(&mut topics, topic);
+        }
+        for option in Resource::unknown_options(resource.as_bytes()) {
+            report.add(Finding::of_message(BINDING, place, &option.to_string()).into_warning())?;
         }
     }
     let finding = if foreseen.len() < task.bindings.len() {
@@ -172,7 +180,7 @@ fn bindings<W: Write>(
         }
     };
     report.add(finding)?;
-    Ok(foreseen)
+    Ok((topics, foreseen))
 }
 
 /// Checks the registry, and what bindings will have there.

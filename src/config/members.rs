@@ -1,7 +1,7 @@
 //! Reads typed members out of a JSON object and says exactly where one is wrong.
 //!
 //! Serde's derive would name neither the place nor spare the value ("invalid type: string \"hunter2\""),
-//! and a configuration holds secrets. Here null counts as absent, and unknown members are never looked at.
+//! and a configuration holds secrets. Here null counts as absent, and unknown members are never read.
 
 use std::collections::BTreeMap;
 
@@ -254,7 +254,7 @@ fn wrong_type(part: Part, pointer: String, value: &Value, expected: &'static str
 }
 
 /// A name as a part of a JSON pointer.
-fn escaped(name: &str) -> String {
+pub(super) fn escaped(name: &str) -> String {
     name.replace('~', "~0").replace('/', "~1")
 }
 

@@ -2,7 +2,7 @@
 //!
 //! JSON becomes typed values here, once, and is checked here: what the other rooms receive cannot be
 //! invalid. A configuration written for the original connector is read unchanged, so members that are
-//! not known are ignored and null counts as absent. Every error names the place by its JSON pointer.
+//! not known are ignored (but told, `unknown`) and null counts as absent. Every error names the place by its JSON pointer.
 //! No value is repeated in an error unless it is of a place that holds no secret.
 //!
 //! # Adding an option
@@ -49,6 +49,7 @@ mod secret;
 mod tls;
 mod topic;
 mod topics;
+mod unknown;
 
 #[cfg(test)]
 mod reference;
@@ -78,6 +79,7 @@ pub use self::secret::Secret;
 pub use self::tls::{Tls, TlsCertificates};
 pub use self::topic::{Topic, TopicError};
 pub use self::topics::{NewTopic, TopicOptions};
+pub use self::unknown::{Instead, MOST as MOST_UNKNOWN_OPTIONS, UnknownOption};
 
 options! {
     /// How to reach the Kafka cluster, and how messages are written.

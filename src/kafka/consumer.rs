@@ -50,10 +50,20 @@ pub struct Record {
 }
 
 /// What comes of reading.
-pub(super) enum Read {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Read {
+    /// A message.
     Record(Record),
-    /// The end of a partition, which is this offset now.
-    End(i64),
+    /// Reading has got to the end of a partition. What lies before it and was not given out are marks of transactions, or
+    /// messages of some that were aborted.
+    End {
+        /// Topic.
+        topic: String,
+        /// Partition.
+        partition: i32,
+        /// The offset where reading goes on.
+        offset: i64,
+    },
 }
 
 /// Reads all partitions of given topics.
@@ -75,6 +85,17 @@ impl Consumer {
     /// Brokers that do not answer within ten seconds, a topic that is missing or may not be read.
     pub fn open(config: &EndpointConfig, topics: &[String], start: Start) -> Result<Self, Error> {
         Self::open_with(config, topics, start, |_| {})
+    }
+
+    /// As [`open`](Self::open); [`read`](Self::read) gives the ends of partitions as well.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`open`](Self::open).
+    pub fn open_with_ends(config: &EndpointConfig, topics: &[String], start: Start) -> Result<Self, Error> {
+        Self::open_with(config, topics, start, |settings| {
+            settings.set("enable.partition.eof", "true");
+        })
     }
 
     pub(super) fn open_with(
@@ -126,12 +147,16 @@ impl Consumer {
     pub fn poll(&mut self, timeout: Duration) -> Result<Option<Record>, Error> {
         Ok(match self.read(timeout)? {
             Some(Read::Record(record)) => Some(record),
-            Some(Read::End(_)) | None => None,
+            Some(Read::End { .. }) | None => None,
         })
     }
 
-    /// The next message, or the end of a partition where such events were asked for.
-    pub(super) fn read(&mut self, timeout: Duration) -> Result<Option<Read>, Error> {
+    /// The next message, or the end of a partition where such were asked for; none within `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// What librdkafka cannot get over by itself.
+    pub fn read(&mut self, timeout: Duration) -> Result<Option<Read>, Error> {
         while let Some(event) = self.client.poll(Duration::ZERO) {
             if let Content::Log { level, facility, text } = event.content() {
                 self.logs.log(level, &facility, &text);
@@ -142,8 +167,9 @@ impl Consumer {
         let Some(message) = NonNull::new(message).map(Message) else { return Ok(None) };
         match message.record() {
             Ok(record) => Ok(Some(Read::Record(record))),
-            Err((_, code, _)) if code.is(Name::RD_KAFKA_RESP_ERR__PARTITION_EOF) => {
-                Ok(Some(Read::End(message.offset())))
+            Err((topic, code, _)) if code.is(Name::RD_KAFKA_RESP_ERR__PARTITION_EOF) => {
+                let (partition, offset) = message.place();
+                Ok(Some(Read::End { topic, partition, offset }))
             }
             Err((topic, code, text)) => Err(read_error(&topic, code, &text)),
         }
@@ -303,9 +329,11 @@ fn read_error(topic: &str, code: Code, text: &str) -> Error {
 struct Message(NonNull<sys::rd_kafka_message_t>);
 
 impl Message {
-    fn offset(&self) -> i64 {
+    /// Partition and offset.
+    fn place(&self) -> (i32, i64) {
         // SAFETY: the message is live; the layouts are the same.
-        unsafe { (*self.0.as_ptr().cast::<RawMessage>()).offset }
+        let raw = unsafe { &*self.0.as_ptr().cast::<RawMessage>() };
+        (raw.partition, raw.offset)
     }
 
     fn record(&self) -> Result<Record, (String, Code, String)> {

@@ -13,7 +13,7 @@ use tracing::{debug, warn};
 use super::admin::{Question, create_error, created_topics, is_unknown_topic, topic_settings};
 use super::client::{Client, Detached, Kind};
 use super::error::Error;
-use super::layout::{Layout, describe_layouts};
+use super::layout::describe_layouts;
 use super::settings::client_settings;
 use crate::config::{EndpointConfig, NewTopic};
 
@@ -47,7 +47,7 @@ pub fn check_topics(config: &EndpointConfig, topics: &[NewTopic], timeout: Durat
                     // A topic whose settings the user may not see has none.
                     let told = told.get(topic.name.as_str()).filter(|settings| !settings.is_empty());
                     if let Some(settings) = told {
-                        check_present(config, topic, layout, settings)?;
+                        take(topic, misfits(config, topic, layout.replicas, settings))?;
                     }
                 }
             }
@@ -73,14 +73,20 @@ fn check_missing(
         return Ok(());
     }
     for topic in topics {
-        check_batch(config, topic, topic.config.get("max.message.bytes"))?;
+        take(topic, misfits_of_missing(config, topic))?;
     }
     let asked =
         Question::new(client, &config.bootstrap_servers, "asking whether topics can be made", timeout);
     asked.create(topics, true)?;
     let answer = asked.answer(sys::RD_KAFKA_EVENT_CREATETOPICS_RESULT)?;
-    if let Some((code, text)) = answer.answer_error() {
-        return Err(asked.refused(code, &text));
+    match answer.answer_error() {
+        // Brokers before 0.10.2 and the embedded ones of a preview: what becomes of the topics, Apply finds out.
+        Some((code, _)) if code.is(Name::RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE) => {
+            debug!("the brokers cannot be asked whether topics can be made");
+            return Ok(());
+        }
+        Some((code, text)) => return Err(asked.refused(code, &text)),
+        None => {}
     }
     for (name, code, text) in created_topics(&answer) {
         let topic = topics.iter().find(|topic| topic.name.as_str() == name);
@@ -102,47 +108,150 @@ fn check_missing(
     Ok(())
 }
 
-fn check_present(
-    config: &EndpointConfig,
-    topic: &NewTopic,
-    layout: Layout,
-    found: &BTreeMap<String, String>,
-) -> Result<(), Error> {
-    let name = topic.name.as_str();
-    if let Some(min_in_sync) = found.get("min.insync.replicas").filter(|min| is_beyond(min, layout.replicas))
-    {
-        warn!(
-            topic = name,
-            min_in_sync,
-            replicas = layout.replicas,
-            "{BEYOND_REPLICAS}; lower min.insync.replicas of the topic, or give it more replicas"
-        );
-    }
-    for (property, value) in &topic.config {
-        let Some(present) = found.get(property) else {
-            return Err(Error::TopicProperty { topic: name.to_owned(), property: property.clone() });
-        };
-        if present != value {
-            warn!(
-                topic = name,
-                property,
-                present,
-                configured = value,
-                "the topic exists, so topic_config does not change it"
-            );
+/// Where a topic is not as the configuration has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Misfit {
+    /// It wants more replicas in sync than it has. Newer brokers (4.3 does) take the number of replicas in its place: hence no
+    /// error.
+    InSync {
+        /// Its `min.insync.replicas`.
+        min: String,
+        /// Its replicas.
+        replicas: i32,
+    },
+    /// It is there, with another value of a property that is configured.
+    Differs {
+        /// The property.
+        property: String,
+        /// Its value.
+        present: String,
+        /// The value that is configured.
+        configured: String,
+    },
+    /// It is missing, and would not take the producer's batches if it was made with Kafka's default.
+    AboveDefault {
+        /// Bytes of a batch.
+        batch: usize,
+    },
+    /// It will not do: [`Error::TopicProperty`], [`Error::BatchSize`].
+    Refused(Error),
+}
+
+impl Misfit {
+    /// What there is.
+    #[must_use]
+    pub fn reason(&self) -> String {
+        match self {
+            Self::InSync { min, replicas } => format!("{min} of {replicas}: {BEYOND_REPLICAS}"),
+            Self::Differs { property, present, configured } => format!(
+                "its {property} is {present:?}, and {configured:?} is configured: the topic exists, so topic_config does not \
+                 change it"
+            ),
+            Self::AboveDefault { batch } => format!(
+                "batches of {batch} bytes (batch.size of advanced.client_properties) are more than the {DEFAULT_LIMIT} that a \
+                 topic takes by Kafka's default"
+            ),
+            Self::Refused(error) => {
+                let text = error.to_string();
+                text.rsplit_once("; ").map_or(text.as_str(), |(reason, _)| reason).to_owned()
+            }
         }
     }
-    check_batch(config, topic, found.get("max.message.bytes"))
+
+    /// What to do.
+    #[must_use]
+    pub fn remedy(&self) -> String {
+        match self {
+            Self::InSync { .. } => "lower min.insync.replicas of the topic, or give it more replicas".to_owned(),
+            Self::Differs { property, .. } => {
+                format!("change {property} of the topic with Kafka's tools, or configure the value that it has")
+            }
+            Self::AboveDefault { .. } => {
+                "set max.message.bytes in topic_config, or lower batch.size, unless the brokers' own default is higher".to_owned()
+            }
+            Self::Refused(error) => {
+                error.to_string().rsplit_once("; ").map_or_else(String::new, |(_, remedy)| remedy.to_owned())
+            }
+        }
+    }
+}
+
+/// Where a topic that exists is not as the configuration has it, by its replicas and its properties.
+#[must_use]
+pub fn misfits(
+    config: &EndpointConfig,
+    topic: &NewTopic,
+    replicas: i32,
+    found: &BTreeMap<String, String>,
+) -> Vec<Misfit> {
+    let mut misfits = Vec::from_iter(beyond_replicas(replicas, found));
+    misfits.extend(topic.config.iter().filter_map(|(property, configured)| match found.get(property) {
+        None => Some(Misfit::Refused(Error::TopicProperty {
+            topic: topic.name.to_string(),
+            property: property.clone(),
+        })),
+        Some(present) if present != configured => Some(Misfit::Differs {
+            property: property.clone(),
+            present: present.clone(),
+            configured: configured.clone(),
+        }),
+        Some(_) => None,
+    }));
+    misfits.extend(check_batch(config, topic, found.get("max.message.bytes")).err().map(Misfit::Refused));
+    misfits
+}
+
+/// The same of a topic that is missing, as far as that needs no broker.
+#[must_use]
+pub fn misfits_of_missing(config: &EndpointConfig, topic: &NewTopic) -> Option<Misfit> {
+    match topic.config.get("max.message.bytes") {
+        Some(limit) => check_batch(config, topic, Some(limit)).err().map(Misfit::Refused),
+        None => batch_size(config)
+            .filter(|batch| *batch > DEFAULT_LIMIT)
+            .map(|batch| Misfit::AboveDefault { batch }),
+    }
+}
+
+/// Whether a topic of so many replicas wants more of them in sync.
+#[must_use]
+pub fn beyond_replicas(replicas: i32, found: &BTreeMap<String, String>) -> Option<Misfit> {
+    let min = found.get("min.insync.replicas").filter(|min| is_beyond(min, replicas))?;
+    Some(Misfit::InSync { min: min.clone(), replicas })
+}
+
+/// Tells what can be lived with, and gives the error of what cannot.
+fn take(topic: &NewTopic, misfits: impl IntoIterator<Item = Misfit>) -> Result<(), Error> {
+    let topic = topic.name.as_str();
+    let mut refused = None;
+    for misfit in misfits {
+        let remedy = misfit.remedy();
+        match misfit {
+            Misfit::InSync { min, replicas } => {
+                warn!(topic, min_in_sync = min, replicas, "{BEYOND_REPLICAS}; {remedy}");
+            }
+            Misfit::Differs { property, present, configured } => {
+                warn!(
+                    topic,
+                    property, present, configured, "the topic exists, so topic_config does not change it"
+                );
+            }
+            misfit @ Misfit::AboveDefault { .. } => warn!(topic, "{}; {remedy}", misfit.reason()),
+            Misfit::Refused(error) => {
+                refused.get_or_insert(error);
+            }
+        }
+    }
+    refused.map_or(Ok(()), Err)
 }
 
 /// Whether a topic's `min.insync.replicas` is more than it has replicas. Kafka takes that, in a topic's properties as well as by the
 /// brokers' default.
-pub fn is_beyond(min_in_sync: &str, replicas: i32) -> bool {
+fn is_beyond(min_in_sync: &str, replicas: i32) -> bool {
     min_in_sync.trim().parse::<i32>().is_ok_and(|min| replicas > 0 && min > replicas)
 }
 
-/// What that means. Newer brokers (4.3 does) take the number of replicas in its place: hence no error.
-pub const BEYOND_REPLICAS: &str = "min.insync.replicas of the topic is more than it has replicas: brokers that insist on it acknowledge no message, and \
+/// What that means.
+const BEYOND_REPLICAS: &str = "min.insync.replicas of the topic is more than it has replicas: brokers that insist on it acknowledge no message, and \
      the session would end as stalled";
 
 /// librdkafka does not split a batch that a broker refuses for its size.
@@ -156,13 +265,60 @@ fn check_batch(config: &EndpointConfig, topic: &NewTopic, limit: Option<&String>
     }
 }
 
+/// Kafka's default of `max.message.bytes`.
+const DEFAULT_LIMIT: usize = 1_048_588;
+
 fn batch_size(config: &EndpointConfig) -> Option<usize> {
     config.advanced.client.batch_bytes()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::is_beyond;
+    use super::*;
+    use crate::config::Resource;
+
+    fn judged(advanced: &str, found: &[(&str, &str)]) -> (Vec<Misfit>, Option<Misfit>) {
+        let config = format!(r#"{{"bootstrap_servers":"b","message_format":"JSON","advanced":{advanced}}}"#);
+        let config = EndpointConfig::parse(config.as_bytes()).unwrap();
+        let topic = config.topic(&Resource::parse(br#"{"topic":"t"}"#).unwrap()).unwrap();
+        let found = found.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        (misfits(&config, &topic, 1, &found), misfits_of_missing(&config, &topic))
+    }
+
+    #[test]
+    fn what_does_not_fit_is_told_with_its_remedy() {
+        let shown = |misfit: &Misfit| format!("{} -> {}", misfit.reason(), misfit.remedy());
+        let (present, missing) = judged(
+            r#"{"topic_config":{"cleanup.policy":"compact","nonsense":"1"},"client_properties":{"batch.size":"5000000"}}"#,
+            &[("cleanup.policy", "delete"), ("max.message.bytes", "1048588"), ("min.insync.replicas", "2")],
+        );
+        let told: Vec<_> = present.iter().map(shown).collect();
+        assert_eq!(
+            told,
+            [
+                "2 of 1: min.insync.replicas of the topic is more than it has replicas: brokers that insist on it acknowledge \
+                 no message, and the session would end as stalled -> lower min.insync.replicas of the topic, or give it more \
+                 replicas",
+                "its cleanup.policy is \"delete\", and \"compact\" is configured: the topic exists, so topic_config does not \
+                 change it -> change cleanup.policy of the topic with Kafka's tools, or configure the value that it has",
+                "topic \"t\": the brokers know no property \"nonsense\" of topics -> correct topic_config",
+                "topic \"t\": batches of 5000000 bytes (batch.size of advanced.client_properties) are more than the 1048588 \
+                 that it takes (its max.message.bytes) -> lower the one, or raise the other",
+            ]
+        );
+        assert_eq!(
+            shown(&missing.unwrap()),
+            "batches of 5000000 bytes (batch.size of advanced.client_properties) are more than the 1048588 that a topic takes \
+             by Kafka's default -> set max.message.bytes in topic_config, or lower batch.size, unless the brokers' own \
+             default is higher"
+        );
+
+        let fits =
+            r#"{"topic_config":{"max.message.bytes":"600000"},"client_properties":{"batch.size":"600000"}}"#;
+        assert_eq!(judged(fits, &[("max.message.bytes", "600000")]), (vec![], None));
+        let (_, missing) = judged(&fits.replacen("600000", "599999", 1), &[]);
+        assert!(matches!(missing, Some(Misfit::Refused(Error::BatchSize { limit: 599_999, .. }))));
+    }
 
     #[test]
     fn more_in_sync_than_there_are_is_beyond() {

@@ -44,14 +44,14 @@ mod lending;
 mod tests;
 
 pub use self::admin::{create_missing, probe};
-pub use self::consumer::{Consumer, Record, Start};
+pub use self::consumer::{Consumer, Read, Record, Start};
 pub use self::error::Error;
 pub use self::exit::exit_now;
-pub use self::fit::{BEYOND_REPLICAS, check_topics, is_beyond};
+pub use self::fit::{Misfit, beyond_replicas, check_topics, misfits, misfits_of_missing};
 pub use self::inspect::{ClusterFacts, Inspection, Node, Operation, TopicFacts, Trouble};
 pub use self::ledger::AckTracker;
 pub use self::notes::{Header, Note};
 pub use self::outbox::{Committed, Manner, Outbox, Topic};
-pub use self::progress::{ProgressReader, prepare_progress_topic};
+pub use self::progress::{ProgressReader, check_progress_topic, prepare_progress_topic};
 pub use self::settings::{BATCH_BYTES, client_settings, producer_settings};
 pub use self::transaction::{could_transact, fence};

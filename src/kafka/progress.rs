@@ -82,6 +82,16 @@ pub fn prepare_progress_topic(config: &EndpointConfig, timeout: Duration) -> Res
     Ok(false)
 }
 
+/// Checks a progress topic that is there, by its partitions and, where the brokers tell, its `cleanup.policy`.
+///
+/// # Errors
+///
+/// [`Error::Progress`]: it has not one partition, or is not compacted alone.
+pub fn check_progress_topic(topic: &str, partitions: i32, policy: Option<&str>) -> Result<(), Error> {
+    check_partitions(topic, partitions)?;
+    check_policy(topic, policy)
+}
+
 /// What came of asking for the topic.
 enum Created {
     Now,
@@ -286,7 +296,7 @@ fn step(consumer: &mut Consumer, each: impl FnOnce(Record)) -> Result<Option<i64
             each(record);
             Some(next)
         }
-        Some(Read::End(offset)) => Some(offset),
+        Some(Read::End { offset, .. }) => Some(offset),
         None => None,
     })
 }

@@ -6,6 +6,7 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::process::CommandExt as _;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -107,7 +108,12 @@ impl Launch {
         // As the connector reads it.
         let shown = level.parse().unwrap_or(LevelFilter::INFO);
         let level = if self.told.is_some() && shown < LevelFilter::DEBUG { "debug" } else { &level };
-        let mut child = Command::new(program)
+        let mut command = Command::new(program);
+        if self.told.is_some() {
+            // A terminal sends its signals to a group. A load that is stopped has its connector commit first.
+            command.process_group(0);
+        }
+        let mut child = command
             .envs(self.env.iter().map(|(name, value)| (name, value)))
             .env(Codec::VARIABLE, self.codec.name())
             .env("LOG_LEVEL", level)

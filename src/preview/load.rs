@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::print::grouped;
 use super::progress::{per_second, size};
+use super::stop::Signal;
 
 /// The figures of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,6 +30,8 @@ pub(super) struct Load {
     pub(super) commits: Vec<Duration>,
     /// The most memory that a connector's process ever had, in bytes; none where the system does not tell.
     pub(super) peak_memory: Option<u64>,
+    /// The signal that ended it before its end.
+    pub(super) stopped_by: Option<Signal>,
 }
 
 #[derive(Serialize)]
@@ -45,6 +48,7 @@ struct Figures {
     commit_p99_ms: f64,
     commit_max_ms: f64,
     peak_memory_bytes: Option<u64>,
+    stopped_by: Option<&'static str>,
 }
 
 impl Load {
@@ -77,12 +81,13 @@ impl Load {
         };
         let lines = [
             format!(
-                "{} document{} in {} transaction{}, {:.1} s",
+                "{} document{} in {} transaction{}, {:.1} s{}",
                 grouped(self.stores),
                 plural(self.stores),
                 grouped(transactions),
                 plural(transactions),
-                figures.seconds
+                figures.seconds,
+                self.stopped_by.map_or_else(String::new, |signal| format!("; stopped by {}", signal.name()))
             ),
             format!(
                 "rate         {} documents/s, {}/s of keys and values",
@@ -123,6 +128,7 @@ impl Load {
             commit_p99_ms: ms(percentile(&commits, 99)),
             commit_max_ms: ms(percentile(&commits, 100)),
             peak_memory_bytes: self.peak_memory,
+            stopped_by: self.stopped_by.map(Signal::name),
         }
     }
 }
@@ -174,6 +180,7 @@ mod tests {
             waited: Duration::from_millis(299),
             commits: [30_000_400, 10_000_000, 20_000_000].map(Duration::from_nanos).to_vec(),
             peak_memory: Some(110 << 20),
+            stopped_by: None,
         };
         let expected = "\
 1,500,000 documents in 3 transactions, 3.0 s
@@ -189,6 +196,12 @@ peak memory  110 MiB, the connector's process
         let json: serde_json::Value = serde_json::from_str(&load.json()).unwrap();
         assert_eq!((&json["documents"], &json["commit_p99_ms"]), (&1_500_000.into(), &30.0.into()));
         assert_eq!(json["sent_bytes"], 60_123_456);
+        assert_eq!(json["stopped_by"], serde_json::Value::Null);
+        let stopped = Load { stopped_by: Some(Signal::Interrupt), ..load.clone() };
+        assert!(
+            stopped.text().starts_with("1,500,000 documents in 3 transactions, 3.0 s; stopped by SIGINT\n")
+        );
+        assert!(stopped.json().contains(r#""stopped_by":"SIGINT""#));
         let slow = Load { waited: Duration::from_millis(300), ..load.clone() };
         assert!(
             slow.text()

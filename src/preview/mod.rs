@@ -8,7 +8,7 @@
 //!
 //! Threads: the caller's sends requests and waits for responses; `reader` reads the topics; one
 //! `connector-log` for each process passes its log on; `generator`s make documents; `progress` tells how far it is;
-//! one worker of a tokio runtime serves the embedded registry; librdkafka has its own.
+//! one worker of a tokio runtime serves the embedded registry and waits for signals; librdkafka has its own.
 
 mod avro;
 mod connector;
@@ -24,6 +24,7 @@ mod progress;
 mod reader;
 mod servers;
 mod sessions;
+mod stop;
 pub mod task;
 
 use std::collections::BTreeMap;
@@ -35,6 +36,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use clap::ValueEnum;
+use serde_json::Value;
 
 pub use error::Error;
 
@@ -48,6 +50,7 @@ use self::progress::{Counted, Counters, Goal, Progress, Screen, tell};
 use self::reader::Reader;
 use self::servers::Servers;
 use self::sessions::Documents;
+use self::stop::{Signal, Stop};
 use self::task::source::Source;
 use self::task::{BuiltTask, Fixture, Task, TaskBinding};
 use crate::config::{Deletions, EndpointConfig, Formats, Resource};
@@ -88,7 +91,8 @@ pub struct Args {
     /// Stop after N documents; the transaction that they end in is committed.
     #[arg(long, value_name = "N")]
     pub limit: Option<u64>,
-    /// Only the bindings that write to this topic; may be given several times.
+    /// Only the bindings that write to this topic, named as in their resources or with advanced.topic_prefix before it;
+    /// may be given several times.
     #[arg(long, value_name = "NAME")]
     pub topic: Vec<String>,
     /// The materialization to run; needed if the specification has several.
@@ -132,7 +136,8 @@ pub enum Output {
     Jsonl,
 }
 
-/// Runs a preview and returns the exit status: 0, or 1 after an error, which stderr tells.
+/// Runs a preview and returns the exit status: 0, or 1 after an error, which stderr tells, or a signal's, which has stopped a
+/// load.
 pub fn run(args: &Args) -> ExitCode {
     let level = std::env::var("LOG_LEVEL").ok().and_then(|level| level.parse().ok());
     // Only a process that logs already refuses this.
@@ -144,7 +149,8 @@ pub fn run(args: &Args) -> ExitCode {
         .with_writer(|| Screen)
         .try_init();
     match preview(args) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(None) => ExitCode::SUCCESS,
+        Ok(Some(signal)) => ExitCode::from(signal.status()),
         // Whoever read the output has seen enough.
         Err(Error::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
@@ -155,7 +161,8 @@ pub fn run(args: &Args) -> ExitCode {
     }
 }
 
-fn preview(args: &Args) -> Result<(), Error> {
+/// Gives the signal by which a load was stopped.
+fn preview(args: &Args) -> Result<Option<Signal>, Error> {
     let start = Instant::now();
     let source = Source::read(&args.source)?;
     let mut task = Task::new(source.materialization(args.name.as_deref())?)?;
@@ -203,10 +210,14 @@ fn preview(args: &Args) -> Result<(), Error> {
         }
         (None, Some(fixture)) => Documents::Fixture(task.transactions(fixture)),
         // The command line asks for one of the two.
-        (None, None) => return Ok(()),
+        (None, None) => return Ok(None),
     };
     let progress = Progress::start(Arc::clone(&counters), goal, args.color.wanted(&io::stderr()));
     let told = order.map(|_| launch.measure());
+    let stop = Stop::default();
+    if order.is_some() {
+        stop.watch(runtime.handle())?;
+    }
     let plan = sessions::Plan {
         launch: &launch,
         task: &task,
@@ -215,6 +226,7 @@ fn preview(args: &Args) -> Result<(), Error> {
         counters: &counters,
         ignores: &ignoring(&servers.endpoint, &task.spec)?,
         reader: reader.as_mut(),
+        stop: &stop,
     };
     let mut load = sessions::run(plan, documents)?;
     if let Some(told) = told {
@@ -224,6 +236,7 @@ fn preview(args: &Args) -> Result<(), Error> {
     }
     if let Some(reader) = reader {
         let written = reader.written();
+        counters.all_are_sent();
         let landed = reader.finish()?;
         // Stdout may be the same terminal.
         drop(progress);
@@ -236,7 +249,10 @@ fn preview(args: &Args) -> Result<(), Error> {
     } else {
         drop(progress);
     }
-    if order.is_some() { print_load(args, &load) } else { Ok(()) }
+    if order.is_some() {
+        print_load(args, &load)?;
+    }
+    Ok(load.stopped_by)
 }
 
 /// For each binding, whether nothing is published of a deletion.
@@ -319,17 +335,24 @@ fn keep_topics(task: &mut Task, topics: &[String]) -> Result<(), Error> {
     if topics.is_empty() {
         return Ok(());
     }
+    // What is wrong with the configuration or a resource is for the connector to tell, if it is kept.
+    let prefix = task.config.pointer("/advanced/topic_prefix").and_then(Value::as_str).unwrap_or_default();
     let topic_of = |binding: &TaskBinding| {
-        // What is wrong with a resource is for the connector to tell, if it is kept.
         Resource::parse(binding.resource.to_string().as_bytes())
             .ok()
             .map(|resource| resource.topic.to_string())
     };
+    let is_meant = |given: &str, topic: &str| given == topic || given.strip_prefix(prefix) == Some(topic);
     let of_task: Vec<_> = task.bindings.iter().filter_map(topic_of).collect();
-    if let Some(unknown) = topics.iter().find(|topic| !of_task.contains(topic)) {
+    if let Some(unknown) = topics.iter().find(|given| !of_task.iter().any(|topic| is_meant(given, topic))) {
         return Err(Error::UnknownTopic { topic: unknown.clone(), topics: of_task.join(", ") });
     }
-    task.bindings.retain(|binding| topic_of(binding).is_some_and(|topic| topics.contains(&topic)));
+    let kept = |binding: &TaskBinding| {
+        topic_of(binding).is_some_and(|topic| topics.iter().any(|given| is_meant(given, &topic)))
+    };
+    let kept: Vec<bool> = task.bindings.iter().map(kept).collect();
+    let mut kept = kept.into_iter();
+    task.bindings.retain(|_| kept.next().unwrap_or_default());
     Ok(())
 }
 

@@ -4,7 +4,7 @@
 //! through [`Screen`], which wipes the line first.
 
 use std::io::{self, IsTerminal as _, Read, Write};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -20,6 +20,8 @@ pub(super) struct Counters {
     bytes: AtomicU64,
     /// Bytes of the fixture that have been read.
     read: AtomicU64,
+    /// Nothing is sent any more, and messages are still read back.
+    all_sent: AtomicBool,
 }
 
 /// What is to be done, as far as that is known.
@@ -36,6 +38,11 @@ impl Counters {
     pub(super) fn sent(&self, stores: u64, bytes: usize) {
         self.stores.fetch_add(stores, Ordering::Relaxed);
         self.bytes.fetch_add(u64::try_from(bytes).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// Notes that nothing is sent any more: what takes time now is to read messages back.
+    pub(super) fn all_are_sent(&self) {
+        self.all_sent.store(true, Ordering::Relaxed);
     }
 
     fn now(&self) -> [u64; 3] {
@@ -76,7 +83,11 @@ impl Progress {
             let mut last = (Duration::ZERO, 0);
             while stopped.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
                 let now = (start.elapsed(), counters.now());
-                let line = line(goal, last, now);
+                let line = if counters.all_sent.load(Ordering::Relaxed) {
+                    line_of_reading_back(now.1)
+                } else {
+                    line(goal, last, now)
+                };
                 last = (now.0, now.1[0]);
                 if redrawn {
                     redraw(&Style::Faint.paint(&line, colored));
@@ -116,6 +127,12 @@ fn line(goal: Goal, before: (Duration, u64), (time, [stores, bytes, read]): (Dur
         }
     }
     line
+}
+
+/// The line once everything is sent.
+fn line_of_reading_back([stores, bytes, _]: [u64; 3]) -> String {
+    let plural = if stores == 1 { "" } else { "s" };
+    format!("{} document{plural}, {}, all sent; reading messages back", grouped(stores), size(bytes))
 }
 
 fn permille(done: u64, total: u64) -> u32 {
@@ -212,6 +229,7 @@ mod tests {
         assert_eq!(line(both, (second(0), 0), (second(1), [0, 0, 0])), "0 documents, 0/s, 0 bytes, 0 %");
         let done = (second(1), [1, 1000, 1000]);
         assert_eq!(line(fixture, (second(0), 0), done), "1 document, 1/s, 1.0 kB, 100 %");
+        assert_eq!(line_of_reading_back(done.1), "1 document, 1.0 kB, all sent; reading messages back");
     }
 
     #[test]

@@ -12,19 +12,19 @@ use std::time::{Duration, Instant};
 
 use super::error::Error;
 use super::landed::Landed;
-use crate::kafka::{self, Consumer, Record};
+use crate::kafka::{self, Consumer, Read, Record};
 
 /// What is read.
 pub(super) trait Messages: Send + 'static {
-    /// The next message, or none within `timeout`.
-    fn poll(&mut self, timeout: Duration) -> Result<Option<Record>, kafka::Error>;
+    /// The next message or the end of a partition, or none within `timeout`.
+    fn read(&mut self, timeout: Duration) -> Result<Option<Read>, kafka::Error>;
     /// The end of each partition: topic, partition, and the offset of the next message.
     fn ends(&self) -> Result<Vec<(String, i32, i64)>, kafka::Error>;
 }
 
 impl Messages for Consumer {
-    fn poll(&mut self, timeout: Duration) -> Result<Option<Record>, kafka::Error> {
-        Consumer::poll(self, timeout)
+    fn read(&mut self, timeout: Duration) -> Result<Option<Read>, kafka::Error> {
+        Consumer::read(self, timeout)
     }
 
     fn ends(&self) -> Result<Vec<(String, i32, i64)>, kafka::Error> {
@@ -69,8 +69,10 @@ struct State {
 enum Order {
     #[default]
     Read,
-    /// Nothing will be written any more: read to the end.
-    Finish,
+    /// So many messages were written, and nothing will be any more: read to the end.
+    Finish {
+        written: u64,
+    },
     Stop,
 }
 
@@ -158,9 +160,9 @@ impl Reader {
         Ok(true)
     }
 
-    /// Reads to the ends of all partitions, as they are now, and gives what has landed.
+    /// Reads what was sent, and to the ends of all partitions as they are now, and gives what has landed.
     pub(super) fn finish(mut self) -> Result<Landed, Error> {
-        self.shared.lock().order = Order::Finish;
+        self.shared.lock().order = Order::Finish { written: self.written };
         let landed = self.join()?;
         if landed.messages() < self.written {
             return Err(missing(landed.messages(), self.written, self.patience));
@@ -214,13 +216,13 @@ impl<M: Messages> Reading<M> {
         let mut ends = None;
         let mut since = Instant::now();
         loop {
-            match self.messages.poll(SLICE)? {
-                Some(record) => {
+            match self.messages.read(SLICE)? {
+                Some(Read::Record(record)) => {
                     self.take(record)?;
                     since = Instant::now();
                 }
-                // Others may have left marks in the log that are no messages, so the end is not always
-                // reached. Who needs the missing ones counts them.
+                Some(Read::End { topic, partition, offset }) => self.pass(topic, partition, offset),
+                // Who needs the missing ones counts them.
                 None if ends.is_some() && since.elapsed() > self.patience => return Ok(()),
                 None => {}
             }
@@ -228,12 +230,15 @@ impl<M: Messages> Reading<M> {
             match order {
                 Order::Read => {}
                 Order::Stop => return Ok(()),
-                Order::Finish => {
+                Order::Finish { written } => {
                     if ends.is_none() {
                         ends = Some(self.messages.ends()?);
                         since = Instant::now();
                     }
-                    if ends.as_ref().is_some_and(|ends| self.has_reached(ends)) {
+                    // A transaction's messages may come behind these ends: its mark is written after the commit was confirmed.
+                    if self.landed.messages() >= written
+                        && ends.as_ref().is_some_and(|ends| self.has_reached(ends))
+                    {
                         return Ok(());
                     }
                 }
@@ -256,6 +261,15 @@ impl<M: Messages> Reading<M> {
             self.shared.changed.notify_all();
         }
         Ok(())
+    }
+
+    /// Notes how far a partition has been read. What lies in between were the marks of transactions; where there are none,
+    /// it would be a hole, which the next message tells.
+    fn pass(&mut self, topic: String, partition: i32, offset: i64) {
+        if !self.contiguous {
+            let position = self.positions.entry((topic, partition)).or_default();
+            *position = offset.max(*position);
+        }
     }
 
     fn has_reached(&self, ends: &[(String, i32, i64)]) -> bool {
@@ -289,12 +303,12 @@ mod tests {
 
     /// Partitions `a`/0 and `a`/1, and what a test puts there.
     struct Channel {
-        records: Receiver<Record>,
+        records: Receiver<Read>,
         ends: Ends,
     }
 
     impl Messages for Channel {
-        fn poll(&mut self, timeout: Duration) -> Result<Option<Record>, kafka::Error> {
+        fn read(&mut self, timeout: Duration) -> Result<Option<Read>, kafka::Error> {
             match self.records.recv_timeout(timeout) {
                 Ok(record) => Ok(Some(record)),
                 Err(RecvTimeoutError::Timeout) => Ok(None),
@@ -311,14 +325,22 @@ mod tests {
         }
     }
 
-    fn record(partition: i32, offset: i64) -> Record {
+    fn record(partition: i32, offset: i64) -> Read {
         let topic = "a".to_owned();
-        Record { topic, partition, offset, timestamp: None, key: None, value: None, headers: Vec::new() }
+        Read::Record(Record {
+            topic,
+            partition,
+            offset,
+            timestamp: None,
+            key: None,
+            value: None,
+            headers: Vec::new(),
+        })
     }
 
     type Ends = Arc<Mutex<(i64, i64)>>;
 
-    fn start(embedded: bool, ends: (i64, i64)) -> (Reader, Sender<Record>, Ends) {
+    fn start(embedded: bool, ends: (i64, i64)) -> (Reader, Sender<Read>, Ends) {
         let (sender, records) = channel();
         let ends = Arc::new(Mutex::new(ends));
         let messages = Channel { records, ends: Arc::clone(&ends) };
@@ -381,7 +403,32 @@ mod tests {
     }
 
     #[test]
-    fn marks_in_the_log_are_not_waited_for_for_ever_but_messages_are_counted() {
+    fn the_mark_of_a_transaction_is_not_waited_for() {
+        let (sender, records) = channel();
+        let ends = Arc::new(Mutex::new((0, 0)));
+        let messages = Channel { records, ends: Arc::clone(&ends) };
+        let mut reader = Reader::with_patience(messages, false, Duration::MAX).unwrap();
+        *ends.lock().unwrap() = (2, 0);
+        reader.sent(1, 1);
+        sender.send(record(0, 0)).unwrap();
+        sender.send(Read::End { topic: "a".to_owned(), partition: 0, offset: 2 }).unwrap();
+        assert_eq!(reader.finish().unwrap().messages(), 1);
+    }
+
+    #[test]
+    fn messages_behind_the_end_of_what_is_committed_are_waited_for() {
+        let (mut reader, sender, _) = start(false, (0, 0));
+        reader.sent(1, 1);
+        sender.send(Read::End { topic: "a".to_owned(), partition: 0, offset: 0 }).unwrap();
+        let finished = thread::spawn(|| reader.finish());
+        // Were the end enough, it would have been found out before.
+        thread::sleep(SLICE);
+        sender.send(record(0, 0)).unwrap();
+        assert_eq!(finished.join().unwrap().unwrap().messages(), 1);
+    }
+
+    #[test]
+    fn a_partition_that_goes_on_is_not_waited_for_for_ever_but_messages_are_counted() {
         let (mut reader, sender, ends) = start(false, (0, 0));
         *ends.lock().unwrap() = (2, 0);
         reader.sent(1, 1);

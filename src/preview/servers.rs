@@ -57,7 +57,6 @@ impl Servers {
                 registry = Some(started);
             }
             members.insert("bootstrap_servers".to_owned(), Value::from(cluster.bootstrap_servers()));
-            members.insert("topic_replication_factor".to_owned(), Value::from(1));
             for name in BROKER_LOGINS {
                 members.remove(name);
             }
@@ -112,7 +111,7 @@ impl Servers {
     /// Begins to read topics: embedded ones from the beginning, others from their present ends.
     pub(super) fn read(&self, topics: &[String]) -> Result<Consumer, Error> {
         let start = if self.are_embedded() { Start::Beginning } else { Start::End };
-        Ok(Consumer::open(&self.endpoint, topics, start)?)
+        Ok(Consumer::open_with_ends(&self.endpoint, topics, start)?)
     }
 }
 
@@ -173,9 +172,9 @@ mod tests {
             "topic_partitions",
             "topic_replication_factor",
         ];
-        assert_eq!(names, expected);
+        assert_eq!(names, expected, "what is said of topics stays, with all that is checked against it");
         assert!(servers.endpoint.bootstrap_servers.starts_with("127.0.0.1:"), "{members:?}");
-        assert_eq!(servers.endpoint.topic_replication_factor, 1);
+        assert_eq!(servers.endpoint.topic_replication_factor, 3);
 
         let resources = [json!({"topic": "a"}), json!({"topic": "b"})];
         let topics = topics(&servers.endpoint, resources.iter().map(|resource| ("", resource))).unwrap();

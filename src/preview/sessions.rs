@@ -9,6 +9,7 @@ use super::generate::Batches;
 use super::load::Load;
 use super::progress::Counters;
 use super::reader::Reader;
+use super::stop::Stop;
 use super::task::{BuiltTask, StoreDoc, Transactions};
 use crate::protocol::messages::flow;
 
@@ -31,6 +32,8 @@ pub(super) struct Plan<'a> {
     pub(super) ignores: &'a [bool],
     /// Who reads messages back, if they are.
     pub(super) reader: Option<&'a mut Reader>,
+    /// Says when nothing more is to be sent.
+    pub(super) stop: &'a Stop,
 }
 
 impl Plan<'_> {
@@ -45,11 +48,17 @@ pub(super) fn run<R: BufRead>(mut plan: Plan<'_>, mut documents: Documents<R>) -
     let overheads: Vec<usize> = plan.task.spec.bindings.iter().map(overhead).collect();
     let mut load = Load::default();
     for limit in if plan.sessions.is_empty() { &[-1] } else { plan.sessions } {
+        if load.sessions > 0 && plan.stop.signal().is_some() {
+            break;
+        }
         let mut connector = plan.launch.start()?;
         connector.open(&plan.task.spec)?;
         let mut left = u64::try_from(*limit).unwrap_or(u64::MAX);
         let start = Instant::now();
-        while left > 0 && plan.limit.is_none_or(|limit| load.stores == 0 || load.stores < limit) {
+        while left > 0
+            && plan.stop.signal().is_none()
+            && plan.limit.is_none_or(|limit| load.stores == 0 || load.stores < limit)
+        {
             left -= 1;
             if !transaction(&mut plan, &mut documents, &mut connector, &overheads, &mut load)? {
                 break;
@@ -63,6 +72,7 @@ pub(super) fn run<R: BufRead>(mut plan: Plan<'_>, mut documents: Documents<R>) -
     if let Documents::Generated(batches) = &documents {
         load.waited = batches.waited();
     }
+    load.stopped_by = plan.stop.close();
     Ok(load)
 }
 
@@ -99,7 +109,10 @@ fn transaction<R: BufRead>(
                 return Ok(false);
             }
             connector.flush()?;
-            while let Some(batch) = batches.next_batch()? {
+            // What was sent before a signal came is committed, so that all figures are of the same documents.
+            while plan.stop.signal().is_none()
+                && let Some(batch) = batches.next_batch()?
+            {
                 let ignored = batch.deletions.iter().filter(|binding| plan.ignores(**binding)).count();
                 let messages = batch.stores.saturating_sub(u64::try_from(ignored).unwrap_or(u64::MAX));
                 make_room(

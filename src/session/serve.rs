@@ -1,11 +1,14 @@
 //! The requests of a process: any sequence of Spec, Validate and Apply, then at most one Open.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io::{Read, Write};
 
 use anyhow::bail;
 use tokio::runtime::Handle;
+use tracing::warn;
 
+use crate::config::{EndpointConfig, MOST_UNKNOWN_OPTIONS, Resource};
 use crate::kafka;
 use crate::protocol::messages::{Response, request};
 use crate::protocol::{Codec, Incoming, RequestReader, ResponseWriter};
@@ -46,7 +49,10 @@ pub fn serve<R: Read, W: Write>(
     while let Some(request) = requests.next()? {
         let answer = match request {
             Incoming::Spec(_) => Answer::from(spec::spec()),
-            Incoming::Validate(request) => Answer::from(validate::validate(&request, &surroundings.runtime)?),
+            Incoming::Validate(request) => {
+                warn_of_unknown_options(&request);
+                Answer::from(validate::validate(&request, &surroundings.runtime)?)
+            }
             Incoming::Apply(request) => Answer::from(apply::apply(&request, &surroundings.runtime)?),
             Incoming::Open(request) => Answer::Session(request),
             other => bail!("{} came before open; expected spec, validate, apply or open", other.name()),
@@ -66,6 +72,23 @@ pub fn serve<R: Read, W: Write>(
         }
     }
     Ok(())
+}
+
+/// Tells of members that are no options, each once, a few at most: they are accepted, and do nothing.
+fn warn_of_unknown_options(request: &request::Validate) {
+    let mut told = BTreeSet::new();
+    let of_resources =
+        request.bindings.iter().flat_map(|binding| Resource::unknown_options(&binding.resource_config_json));
+    let unknown = EndpointConfig::unknown_options(&request.config_json).into_iter().chain(of_resources);
+    for option in unknown {
+        let message = format!("reading the {}: {option}", option.part);
+        if told.len() == MOST_UNKNOWN_OPTIONS {
+            break;
+        }
+        if told.insert(message.clone()) {
+            warn!("{message}");
+        }
+    }
 }
 
 /// What follows a request.

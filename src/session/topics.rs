@@ -16,7 +16,7 @@ pub(super) fn topics<'a>(
             .with_context(|| format!("binding {index}"))?;
         match topics.iter().find(|(_, other)| other.name == topic.name) {
             Some((first, other)) if *other != topic => bail!(
-                "bindings {first} and {index} write to topic \"{}\", and differ in how it is made: give both the same \
+                "bindings {first} and {index} write to topic \"{}\", and differ in how it is made; give both the same \
                  partitions, replication_factor and topic_config",
                 topic.name
             ),
@@ -74,7 +74,7 @@ mod tests {
         assert_eq!(
             names("{}", &[r#"{"topic":"a"}"#, r#"{"topic":"b"}"#, r#"{"topic":"a","partitions":3}"#])
                 .unwrap_err(),
-            "bindings 0 and 2 write to topic \"a\", and differ in how it is made: give both the same partitions, \
+            "bindings 0 and 2 write to topic \"a\", and differ in how it is made; give both the same partitions, \
              replication_factor and topic_config"
         );
         assert_eq!(

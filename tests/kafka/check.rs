@@ -168,3 +168,66 @@ fn whether_transactions_can_be_had_is_tried() {
     let (whole, _) = check(&Endpoint::json(&kafka.plaintext), None, &[]);
     assert!(!whole.to_string().contains("transactions"), "{whole:#}");
 }
+
+/// The findings of a step about a topic: status and result.
+fn all<'a>(whole: &'a Value, check: &str, subject: &str) -> Vec<(&'a str, &'a str)> {
+    let of = |finding: &&Value| finding["check"] == check && finding["subject"] == subject;
+    let found = whole["checks"].as_array().unwrap().iter().filter(of);
+    found.map(|finding| (finding["status"].as_str().unwrap(), finding["result"].as_str().unwrap())).collect()
+}
+
+/// As Validate has them (`validate`): refused, or told.
+#[test]
+fn topics_that_are_not_as_they_are_configured_are_told() {
+    let Some(kafka) = services::kafka() else { return };
+    let (there, missing) = (unique("there"), unique("missing"));
+    Admin::at(&kafka.plaintext).create(&there, 1);
+    let advanced = |advanced: Value| Endpoint::json(&kafka.plaintext).set("advanced", advanced);
+
+    let config = json!({"topic_config": {"nonsense": 1, "cleanup.policy": "compact"}});
+    let (whole, ok) = check(&advanced(config), None, &[&there]);
+    assert!(!ok);
+    let found = all(&whole, "topic_config", &there);
+    assert_eq!(found.iter().map(|(status, _)| *status).collect::<Vec<_>>(), ["warning", "failed"]);
+    assert!(
+        found[0].1.starts_with("its cleanup.policy is \"delete\", and \"compact\" is configured"),
+        "{found:?}"
+    );
+    assert!(found[1].1.ends_with("the brokers know no property \"nonsense\" of topics"), "{found:?}");
+
+    let config = json!({"client_properties": {"batch.size": "5000000"}});
+    let (whole, ok) = check(&advanced(config.clone()), None, &[&there, &missing]);
+    assert!(!ok);
+    let [("failed", of_there)] = all(&whole, "max.message.bytes", &there)[..] else { panic!("{whole:#}") };
+    assert!(of_there.contains("are more than the 1048588 that it takes"), "{of_there}");
+    let [("warning", of_missing)] = all(&whole, "max.message.bytes", &missing)[..] else {
+        panic!("{whole:#}")
+    };
+    assert!(of_missing.ends_with("by Kafka's default"), "{of_missing}");
+
+    let small = json!({"client_properties": config["client_properties"], "topic_config": {"max.message.bytes": 4_999_999}});
+    let (whole, ok) = check(&advanced(small), None, &[&missing]);
+    assert!(!ok && all(&whole, "max.message.bytes", &missing)[0].0 == "failed", "{whole:#}");
+}
+
+#[test]
+fn a_progress_topic_that_will_not_do_is_told() {
+    let Some(kafka) = services::kafka() else { return };
+    let several = unique("several");
+    let deleted = unique("deleted");
+    let admin = Admin::at(&kafka.plaintext);
+    admin.create(&several, 3);
+    admin.create(&deleted, 1);
+    let check = |topic: &str| {
+        let advanced = json!({"delivery": "exactly_once", "progress_topic": topic});
+        check(&Endpoint::json(&kafka.plaintext).set("advanced", advanced), None, &[])
+    };
+    for (topic, expected) in [
+        (&several, "it has 3 partitions, and must have one"),
+        (&deleted, "its cleanup.policy is \"delete\", so that records may be deleted for their age"),
+    ] {
+        let (whole, ok) = check(topic);
+        assert!(!ok);
+        assert_eq!(all(&whole, "progress topic", topic), [("failed", expected)], "{whole:#}");
+    }
+}

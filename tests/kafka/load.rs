@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -53,10 +54,39 @@ fn a_load_says_what_landed_and_what_went_over_the_wire() {
     }
 }
 
+/// The marks of transactions have offsets, and are given to no reader.
+#[test]
+fn what_was_written_in_transactions_is_read_back_without_a_wait() {
+    let Some(kafka) = services::kafka() else { return };
+    let advanced = json!({"delivery": "exactly_once", "progress_topic": unique("progress")});
+    let endpoint = Endpoint::json(&kafka.plaintext).set("advanced", advanced);
+    let folder = tempfile::tempdir().unwrap();
+    let started = Instant::now();
+    let output = preview(folder.path(), &endpoint.config, &unique("marks"))
+        .args(["--transaction-size", "50", "--generate", "200", "--read-back"])
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{stderr}");
+    assert_eq!(String::from_utf8(output.stdout).unwrap().lines().count(), 200);
+    // So long a reader waits that waits in vain.
+    assert!(started.elapsed() < Duration::from_secs(60), "{stderr}");
+}
+
 /// The figures of a load.
 fn load(config: &Value, topic: &str) -> Value {
     let folder = tempfile::tempdir().unwrap();
-    let source = folder.path().join("flow.json");
+    let mut command = preview(folder.path(), config, topic);
+    command.args(["--transaction-size", "5000", "--sessions", "2,-1", "--generate", &DOCUMENTS.to_string()]);
+    let output = command.output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{stderr}");
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// A preview of a task with one topic, at the configuration's brokers.
+fn preview(folder: &Path, config: &Value, topic: &str) -> Command {
+    let source = folder.join("flow.json");
     let specification = json!({
         "collections": {"acme/made": {"key": ["/id"], "schema": {
             "type": "object", "required": ["id", "at", "note"],
@@ -73,13 +103,9 @@ fn load(config: &Value, topic: &str) -> Value {
     });
     fs::write(&source, specification.to_string()).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_materialize-kafka"));
-    command.args(["preview", "--live", "--output", "jsonl", "--transaction-size", "5000"]);
-    command.args(["--generate", &DOCUMENTS.to_string(), "--sessions", "2,-1", "--source"]).arg(source);
-    command.env_remove("LOG_LEVEL").env_remove("FLOW_RUNTIME_CODEC");
-    let output = command.stdin(Stdio::null()).output().unwrap();
-    let stderr = String::from_utf8(output.stderr).unwrap();
-    assert!(output.status.success(), "{stderr}");
-    serde_json::from_slice(&output.stdout).unwrap()
+    command.args(["preview", "--live", "--output", "jsonl", "--source"]).arg(source);
+    command.env_remove("LOG_LEVEL").env_remove("FLOW_RUNTIME_CODEC").stdin(Stdio::null());
+    command
 }
 
 /// Bytes of a topic's logs at the broker.

@@ -227,11 +227,11 @@ impl Collection {
             .map_err(|error| Error::Generate { collection: name.clone(), reason: error.to_string() })?;
         let (plan, sample) = {
             let checker = Schema::new(bundle(&name, &schema)?);
-            let impossible = || Error::Generate {
+            let impossible = |obstacle: plan::Obstacle| Error::Generate {
                 collection: name.clone(),
-                reason: "no document that can be made is valid by its schema".to_owned(),
+                reason: obstacle.to_string(),
             };
-            let plan = plan::compile(&checker).ok_or_else(impossible)?;
+            let plan = plan::compile(&checker).map_err(impossible)?;
             let sample = (
                 plan.below(&["_meta".to_owned(), "op".to_owned()]).map(operations).unwrap_or_default(),
                 keywords(&schema),

@@ -4,8 +4,9 @@
 //! becomes a plan of its own, among which each document chooses. A schema that refers to itself is followed twice; what would go deeper
 //! is left out where it may be.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use serde_json::{Map, Number, Value};
 
@@ -76,16 +77,61 @@ pub(super) struct Member {
     required: bool,
 }
 
-/// The plan of the documents of a schema; none where no document can be valid.
-pub(super) fn compile(schema: &Schema<'_>) -> Option<Node> {
-    let compiler = Compiler { schema, left: Cell::new(NODES) };
-    compiler.location(vec![schema.root()], &[], 0)
+/// The plan of the documents of a schema.
+///
+/// # Errors
+///
+/// What keeps documents from being made.
+pub(super) fn compile(schema: &Schema<'_>) -> Result<Node, Obstacle> {
+    let compiler =
+        Compiler { schema, left: Cell::new(NODES), at: RefCell::default(), obstacle: RefCell::default() };
+    let plan = compiler.location(vec![schema.root()], &[], 0);
+    plan.ok_or_else(|| {
+        compiler.obstacle.take().unwrap_or_else(|| Obstacle::at(&[], "type", "it allows no value"))
+    })
+}
+
+/// Where a plan ends, and by which keyword.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Obstacle {
+    /// The location, as a JSON pointer; empty for the document itself.
+    place: String,
+    keyword: &'static str,
+    why: String,
+}
+
+impl Obstacle {
+    fn at(steps: &[String], keyword: &'static str, why: impl Into<String>) -> Self {
+        let place: String =
+            steps.iter().map(|step| format!("/{}", step.replace('~', "~0").replace('/', "~1"))).collect();
+        let place = match place.char_indices().nth(SHOWN) {
+            Some((end, _)) => format!("{}...", &place[..end]),
+            None => place,
+        };
+        Self { place, keyword, why: why.into() }
+    }
+}
+
+impl fmt::Display for Obstacle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { place, keyword, why } = self;
+        let place = if place.is_empty() { "the document itself" } else { place };
+        write!(
+            f,
+            "no document that is valid by its schema can be made: the keyword {keyword} of {place}: {why}"
+        )
+    }
 }
 
 struct Compiler<'s, 'b> {
     schema: &'s Schema<'b>,
     /// Nodes that may still be made.
     left: Cell<u32>,
+    /// The steps to the location that is looked at.
+    at: RefCell<Vec<String>>,
+    /// The last location that had to be given up. It is the one that counts where the whole plan is: what could be left out
+    /// was passed.
+    obstacle: RefCell<Option<Obstacle>>,
 }
 
 /// Schemas that apply together, none of which is an alternative, and the references that led to them.
@@ -105,16 +151,45 @@ impl<'b> Together<'b> {
 }
 
 impl<'b> Compiler<'_, 'b> {
+    /// Notes why there is no plan of the location that is looked at.
+    fn give_up<T>(&self, keyword: &'static str, why: impl Into<String>) -> Option<T> {
+        self.obstacle.replace(Some(Obstacle::at(&self.at.borrow(), keyword, why)));
+        None
+    }
+
+    /// The plan of a location one step below.
+    fn below(&self, step: String, parts: Vec<Part<'b>>, followed: &[String], depth: usize) -> Option<Node> {
+        self.at.borrow_mut().push(step);
+        let node = self.location(parts, followed, depth + 1);
+        self.at.borrow_mut().pop();
+        node
+    }
+
     /// The plan of a location where these schemas apply.
     fn location(&self, parts: Vec<Part<'b>>, followed: &[String], depth: usize) -> Option<Node> {
-        let left = self.left.get().checked_sub(1)?;
+        let inner = if self.at.borrow().last().is_some_and(|step| step.bytes().all(|b| b.is_ascii_digit())) {
+            "items"
+        } else {
+            "properties"
+        };
+        let Some(left) = self.left.get().checked_sub(1) else {
+            return self.give_up(inner, format!("the schema has more than {NODES} locations"));
+        };
         self.left.set(left);
         if depth > LEVELS {
-            return None;
+            return self
+                .give_up(inner, format!("it lies below {LEVELS} levels of others, and no more are made"));
+        }
+        if parts.iter().any(|part| *part.schema == Value::Bool(false)) {
+            return self.give_up("false", "it allows no value");
         }
         let mut alternatives = Vec::new();
         let start = Together { parts: Vec::new(), followed: followed.to_vec() };
         self.expand(parts, start, Vec::new(), &mut alternatives);
+        if alternatives.is_empty() {
+            return self
+                .give_up("$ref", "it refers to itself without an end, or what it refers to allows no value");
+        }
         let nodes = alternatives.iter().filter_map(|together| self.node(together, depth)).collect();
         choice(nodes)
     }
@@ -175,8 +250,15 @@ impl<'b> Compiler<'_, 'b> {
             None => keywords.get("enum").and_then(Value::as_array).cloned(),
         });
         if let Some(mut values) = listed {
-            values.retain(|value| together.parts.iter().all(|part| self.schema.check(part, value).is_ok()));
-            return (!values.is_empty()).then_some(Node::Values(values));
+            let mut refused = "enum";
+            values.retain(|value| {
+                let checked = together.parts.iter().try_for_each(|part| self.schema.check(part, value));
+                checked.map_err(|keyword| refused = keyword).is_ok()
+            });
+            if values.is_empty() {
+                return self.give_up(refused, "of const or enum beside it, it allows no value");
+            }
+            return Some(Node::Values(values));
         }
         let mut allowed = together.keywords().filter_map(types).fold(Types::ANY, |all, one| all & one);
         if allowed == Types::ANY {
@@ -191,15 +273,19 @@ impl<'b> Compiler<'_, 'b> {
             nodes.extend(self.array(together, depth));
         }
         if allowed.contains(Types::STRING) {
-            nodes.extend(text(together));
+            nodes.extend(self.text(together));
         }
+        let range = || self.give_up("minimum", "with the bounds beside it, it allows no number");
         if allowed.contains(Types::FRACTIONAL) {
-            nodes.extend(floats(together).map(Node::Float));
+            nodes.extend(floats(together).map(Node::Float).or_else(range));
         } else if allowed.contains(Types::INTEGER) {
-            nodes.extend(integers(together).map(Node::Integer));
+            nodes.extend(integers(together).map(Node::Integer).or_else(range));
         }
         if allowed.contains(Types::BOOLEAN) {
             nodes.push(Node::Boolean);
+        }
+        if allowed.is_empty() {
+            return self.give_up("type", "there are several, and no value is of all these types");
         }
         match choice(nodes) {
             Some(node) if nullable => Some(Node::Nullable(Box::new(node))),
@@ -229,7 +315,7 @@ impl<'b> Compiler<'_, 'b> {
                 let schemas = self.schema.member_schemas(keywords, name);
                 parts.extend(schemas.into_iter().map(|schema| self.schema.inside(schema, &part.base)));
             }
-            self.location(parts, &together.followed, depth + 1)
+            self.below(name.to_owned(), parts, &together.followed, depth)
         };
         let mut named = Vec::new();
         for (name, required) in names {
@@ -244,7 +330,14 @@ impl<'b> Compiler<'_, 'b> {
         // Only a map, or an object that must have more members than are known, has others.
         let is_map = named.is_empty() && together.has(&["additionalProperties"]);
         let others = (is_map || least > named.len()).then(|| member(&other_name(0))).flatten();
-        (least <= most && least <= LONGEST_LIST && (others.is_some() || least <= named.len()))
+        if least > most {
+            return self.give_up("minProperties", format!("{least} is more than maxProperties, {most}"));
+        }
+        if least > LONGEST_LIST {
+            return self
+                .give_up("minProperties", format!("{least} is more than the {LONGEST_LIST} that are made"));
+        }
+        (others.is_some() || least <= named.len())
             .then(|| Node::Object(Box::new(Members { named, others, least, most })))
     }
 
@@ -255,7 +348,7 @@ impl<'b> Compiler<'_, 'b> {
                 let schema = part.schema.as_object().and_then(|keywords| item_schema(keywords, index));
                 parts.extend(schema.map(|schema| self.schema.inside(schema, &part.base)));
             }
-            self.location(parts, &together.followed, depth + 1)
+            self.below(index.to_string(), parts, &together.followed, depth)
         };
         let prefix = |keywords: &Map<String, Value>| {
             let of = |name: &str| keywords.get(name).and_then(Value::as_array).map_or(0, Vec::len);
@@ -269,9 +362,49 @@ impl<'b> Compiler<'_, 'b> {
         let can = if others.is_some() { usize::MAX } else { first.len() };
         let distinct = together.has(&["uniqueItems"]);
         let contains = usize::from(together.has(&["contains"]));
-        let (least, most) = (least.max(contains), most.min(can));
-        (least <= most && least <= LONGEST_LIST)
-            .then(|| Node::Array(Box::new(Items { first, others, least, most, distinct })))
+        let least = least.max(contains);
+        if least > most {
+            return self.give_up("minItems", format!("{least} is more than maxItems, {most}"));
+        }
+        if least > LONGEST_LIST {
+            return self
+                .give_up("minItems", format!("{least} is more than the {LONGEST_LIST} that are made"));
+        }
+        // Else an item was given up.
+        let most = most.min(can);
+        (least <= most).then(|| Node::Array(Box::new(Items { first, others, least, most, distinct })))
+    }
+
+    fn text(&self, together: &Together<'b>) -> Option<Node> {
+        let least = together.keywords().filter_map(|k| count(k, "minLength")).max().unwrap_or(0);
+        let most = together.keywords().filter_map(|k| count(k, "maxLength")).min().unwrap_or(usize::MAX);
+        if least > most {
+            return self.give_up("minLength", format!("{least} is more than maxLength, {most}"));
+        }
+        if least > LONGEST_TEXT {
+            return self
+                .give_up("minLength", format!("{least} is more than the {LONGEST_TEXT} that are made"));
+        }
+        let texts = |name: &'static str| {
+            together.keywords().filter_map(move |keywords| keywords.get(name).and_then(Value::as_str))
+        };
+        if let Some(format) = texts("format").find_map(Format::from_name) {
+            return Some(Node::Text(Text::Format(format)));
+        }
+        if let Some(pattern) = texts("pattern").next() {
+            return match regex_syntax::parse(pattern) {
+                Ok(hir) => Some(Node::Text(Text::Pattern(Box::new(hir)))),
+                Err(error) => {
+                    let error = match &error {
+                        regex_syntax::Error::Parse(error) => error.kind().to_string(),
+                        regex_syntax::Error::Translate(error) => error.kind().to_string(),
+                        _ => "it cannot be read".to_owned(),
+                    };
+                    self.give_up("pattern", format!("texts cannot be made by it: {error}"))
+                }
+            };
+        }
+        Some(Node::Text(Text::Letters(least, most)))
     }
 }
 
@@ -442,24 +575,6 @@ fn guess(together: &Together<'_>) -> Types {
     rows.iter().find(|(names, _)| together.has(names)).map_or(Types::STRING, |(_, types)| *types)
 }
 
-fn text(together: &Together<'_>) -> Option<Node> {
-    let least = together.keywords().filter_map(|k| count(k, "minLength")).max().unwrap_or(0);
-    let most = together.keywords().filter_map(|k| count(k, "maxLength")).min().unwrap_or(usize::MAX);
-    if least > most || least > LONGEST_TEXT {
-        return None;
-    }
-    let texts = |name: &'static str| {
-        together.keywords().filter_map(move |keywords| keywords.get(name).and_then(Value::as_str))
-    };
-    if let Some(format) = texts("format").find_map(Format::from_name) {
-        return Some(Node::Text(Text::Format(format)));
-    }
-    if let Some(pattern) = texts("pattern").next() {
-        return regex_syntax::parse(pattern).ok().map(|hir| Node::Text(Text::Pattern(Box::new(hir))));
-    }
-    Some(Node::Text(Text::Letters(least, most)))
-}
-
 /// The bounds of numbers: least and greatest, and whether each is allowed itself.
 struct Bounds {
     low: Option<(f64, bool)>,
@@ -547,3 +662,5 @@ const MILLION: i64 = 1_000_000;
 const LONGEST_LIST: usize = 100_000;
 /// The same of letters.
 const LONGEST_TEXT: usize = 16 << 20;
+/// Characters of a location that are told.
+const SHOWN: usize = 80;

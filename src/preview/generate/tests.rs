@@ -147,18 +147,76 @@ fn keys_are_told_apart_as_far_as_their_types_allow() {
 }
 
 #[test]
-fn schemas_without_documents_and_keywords_that_are_not_known_are_told() {
+fn what_keeps_documents_from_being_made_is_told_with_its_place_and_keyword() {
+    let deep = (0..60)
+        .fold(json!({"type": "integer"}), |items, _| json!({"type": "array", "minItems": 1, "items": items}));
+    let deep_place = format!("/x{}...", "/0".repeat(39));
     let rows = [
         (
-            json!({"type": "object", "required": ["id", "x"], "properties": {
-                "id": {"type": "integer"}, "x": {"type": "array", "minItems": 1_000_000_000},
-            }}),
-            "no document that can be made is valid by its schema",
+            json!({"type": "string", "pattern": "^(?=a)b$"}),
+            "pattern of /x: texts cannot be made by it: look-around, including look-ahead and look-behind, is not supported",
         ),
         (
-            json!({"type": "object", "required": ["id", "x"], "properties": {"id": {"type": "integer"}, "x": false}}),
-            "no document that can be made is valid by its schema",
+            json!({"type": "string", "minLength": 100_000_000}),
+            "minLength of /x: 100000000 is more than the 16777216 that are made",
         ),
+        (
+            json!({"type": "string", "minLength": 2, "maxLength": 1}),
+            "minLength of /x: 2 is more than maxLength, 1",
+        ),
+        (
+            json!({"type": "array", "minItems": 100_000_000}),
+            "minItems of /x: 100000000 is more than the 100000 that are made",
+        ),
+        (
+            json!({"type": "array", "minItems": 2, "maxItems": 1}),
+            "minItems of /x: 2 is more than maxItems, 1",
+        ),
+        (
+            json!({"type": "array", "minItems": 1, "items": {"type": "object", "required": ["a/b"], "properties": {
+                "a/b": {"type": "integer", "minimum": 2, "maximum": 1},
+            }}}),
+            "minimum of /x/0/a~1b: with the bounds beside it, it allows no number",
+        ),
+        (
+            json!({"type": "object", "minProperties": 100_001}),
+            "minProperties of /x: 100001 is more than the 100000 that are made",
+        ),
+        (
+            json!({"allOf": [{"type": "integer"}, {"type": "string"}]}),
+            "type of /x: there are several, and no value is of all these types",
+        ),
+        (
+            json!({"enum": ["a"], "minLength": 2}),
+            "minLength of /x: of const or enum beside it, it allows no value",
+        ),
+        (json!(false), "false of /x: it allows no value"),
+        (
+            json!({"$ref": "#/properties/x"}),
+            "$ref of /x: it refers to itself without an end, or what it refers to allows no value",
+        ),
+        (deep, &format!("items of {deep_place}: it lies below 60 levels of others, and no more are made")),
+    ];
+    for (member, expected) in rows {
+        let schema = json!({"type": "object", "required": ["id", "x"], "properties": {
+            "id": {"type": "integer"}, "x": member,
+            // What may be left out is no obstacle.
+            "y": {"type": "string", "minLength": 100_000_000},
+        }});
+        let error = collection(&schema, &["/id"]).unwrap_err().to_string();
+        let expected = format!(
+            "collection \"acme/c\": generating documents: no document that is valid by its schema can be made: the keyword \
+             {expected}; give documents with --fixture instead"
+        );
+        assert_eq!(error, expected);
+        let optional = json!({"type": "object", "required": ["id"], "properties": schema["properties"]});
+        collection(&optional, &["/id"]).unwrap();
+    }
+}
+
+#[test]
+fn schemas_without_documents_and_keywords_that_are_not_known_are_told() {
+    let rows = [
         (
             json!({"type": "object", "required": ["id"], "properties": {"id": {"type": "integer"}}, "not": {"required": ["id"]}}),
             "none of 200 documents that were made is valid by its schema, the last one by its keyword not",
