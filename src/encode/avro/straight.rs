@@ -8,6 +8,7 @@
 //! white space ends the pass (`cargo bench --bench micro -- tuple_to_avro/nested2k`, `ours` against `ours_parsed`,
 //! 2 shared cores, 2026-11-22).
 
+use super::adopted::Adopted;
 use super::binary::{Mend, mend_length, write_text};
 use super::node::{Kind, Node, Record};
 use super::scalar::{write_branch, write_scalar};
@@ -84,6 +85,12 @@ impl<'a> Pass<'a, '_> {
             (b'{', Kind::Map(values)) if depth < MAX_DEPTH => {
                 write_branch(node, out);
                 return self.map(values, depth + 1, out);
+            }
+            // Scalars in a union are written like others.
+            (b'{' | b'[', Kind::Adopted(adopted)) => {
+                let Adopted::Branch(branch) = &**adopted else { return None };
+                let node = branch.enter(out);
+                return self.value(node, depth, out);
             }
             (b't', _) => self.eat(b"true").then_some(Element::Bool(true))?,
             (b'f', _) => self.eat(b"false").then_some(Element::Bool(false))?,

@@ -4,6 +4,7 @@
 
 use std::ops::Range;
 
+use super::adopted::Adopted;
 use super::binary::{Mend, write_length, write_measured, write_text};
 use super::mismatch::Mismatch;
 use super::node::{Kind, Node, Record};
@@ -53,6 +54,13 @@ impl Walk<'_> {
                     Ok(())
                 })
             }
+            (Kind::Adopted(adopted), _) => match &**adopted {
+                Adopted::Branch(branch) => {
+                    let node = branch.enter(out);
+                    self.write(node, value, out)
+                }
+                _ => Err(self.not_matched(node, value)),
+            },
             _ => Err(self.not_matched(node, value)),
         }
     }
