@@ -323,7 +323,7 @@ fn what_the_registry_does_not_have_or_take_is_told_as_in_validate() {
     ));
     assert_eq!(
         (&state[..], &remedy[..]),
-        ("failed", "register a version that fits, or set use_latest_version to false")
+        ("failed", "where no version fits, set schema_registry.use_latest_version to false")
     );
     let [state, result, _] = schemas(&[], &resource);
     assert_eq!(

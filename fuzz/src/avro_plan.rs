@@ -6,7 +6,7 @@
 //! them and one for the extra map, a byte or more each, then a [`StoreInput`].
 
 use materialize_kafka::encode::{AvroPlan, Document, Fields, Layout, Plan};
-use materialize_kafka::schema::avro::{Field, Record, Schema};
+use materialize_kafka::schema::avro::{Branch, Field, Record, Schema};
 use serde_json::{Value, json};
 
 use self::oracle::Json;
@@ -139,7 +139,24 @@ fn schema(name: &str, depth: usize, input: &mut Input<'_>) -> Schema {
     // Types within types end somewhere.
     let kinds = if depth < 3 { 12 } else { 9 };
     let mut inner = |step: &str| Box::new(schema(&format!("{name}.{step}"), depth + 1, input));
-    let schema = match (byte & 0x3f) % kinds {
+    let kind = match byte & 0x3f {
+        // Those of a registered schema that is somebody else's.
+        0x30 => return Schema::Int,
+        0x31 => return Schema::Float,
+        0x32 => return Schema::TimestampMillis,
+        0x33 => return Schema::Enum(["b", "a", "two"].map(str::to_owned).to_vec()),
+        0x34 if depth < 3 => {
+            let schema = match *inner("_branch") {
+                Schema::Nullable(schema) | Schema::Branch(Branch { schema, .. }) => schema,
+                other => Box::new(other),
+            };
+            let places = input.byte();
+            let (index, null) = (usize::from(places & 0xf) * 5, usize::from(places >> 4));
+            return Schema::Branch(Branch { index, schema, null: Some(null).filter(|null| *null != index) });
+        }
+        kind => kind % kinds,
+    };
+    let schema = match kind {
         0 => Schema::String,
         1 => Schema::Long,
         2 => Schema::Double,
@@ -183,6 +200,7 @@ fn has_duration(schema: &Schema) -> bool {
     match schema {
         Schema::Duration => true,
         Schema::Array(inner) | Schema::Map(inner) | Schema::Nullable(inner) => has_duration(inner),
+        Schema::Branch(branch) => has_duration(&branch.schema),
         Schema::Record(record) => {
             record.fields.iter().map(|field| &field.schema).chain(record.extra.as_deref()).any(has_duration)
         }
@@ -203,6 +221,8 @@ pub fn seeds() -> Seeds {
         0x41, 0x81, 0x81, 9, 0x82, 0x8b, 1, 0, 4, 3, 0, 1, 10, 0x84, 0x4b, 0x81, 0x80, 0x82, 0x84, 1, 2, 3,
         0x84,
     ];
+    // The same, in unions with null first: an int, a float, a time, an enum in an array.
+    let theirs = [0x41, 0, 0x34, 0x30, 1, 0x34, 0x31, 1, 0x34, 0x32, 1, 9, 0x34, 0x33, 1, 0x84];
     let extras = [0x63, 0, 1, 2, 0, 1, 4, 4, 4, 4, 0x84, 0, 0];
     let numbers = pack(&[json!(-1), json!("text"), json!(true), json!(null)]);
     let texts = pack(&[
@@ -230,6 +250,16 @@ pub fn seeds() -> Seeds {
         (
             "nested_array",
             store(Fields::Json(b"[9007199254740993]"), Fields::Json(array), b"", false).write(&nested),
+        ),
+        (
+            "theirs",
+            store(
+                Fields::Json(br#"["7"]"#),
+                Fields::Json(br#"[2147483648,0.1,"2019-03-06T00:00:00.123Z",["a",null]]"#),
+                b"",
+                false,
+            )
+            .write(&theirs),
         ),
         (
             "extras",

@@ -43,8 +43,8 @@ options! {
         /// Register schemas that the registry does not have. Without it they are looked up, and it is an error if one is missing.
         pub auto_register: bool = "Register schemas", flag().or(true);
         /// Write by the latest version of a subject, whoever registered it, with the id of that version. It may differ from
-        /// the collection's schema in the order of fields, docs, names, aliases, defaults, and further fields that have
-        /// defaults. A subject without versions is left to auto_register. Not with subject_strategy topic_hash.
+        /// the collection's schema in the order of fields, docs, names, aliases, defaults, the place of null in unions, some
+        /// types (int for integers, an enum for strings), and further fields that have defaults. A subject without versions is left to auto_register. Not with subject_strategy topic_hash.
         pub use_latest_version: bool = "Use the latest version", flag().or(false);
         /// Compatibility that is set for subjects which have no versions yet. Subjects that exist keep theirs. NONE takes whatever a
         /// collection becomes. With json_schema BACKWARD takes new fields that may be absent; FORWARD does not. With Avro no other

@@ -156,6 +156,20 @@ pub enum Error {
         /// The type.
         schema: String,
     },
+    /// A value that the collection's schema allows, and a type of the registered schema by which it is written does not hold.
+    #[error(
+        "{pointer}: the value {value} does not fit the Avro type {schema}, which the registered schema has there \
+         (schema_registry.use_latest_version); correct the document, register a version whose type takes the value, or \
+         exclude the field"
+    )]
+    NotTaken {
+        /// JSON pointer of the value in the record of selected fields, or `/p1`... in the key.
+        pointer: String,
+        /// The value as JSON, shortened.
+        value: String,
+        /// The type.
+        schema: String,
+    },
     /// A string that the collection's schema declares to be a number, and is none.
     #[error(
         "{pointer}: the text {text:?} is not a number, while the Avro type is \"double\" since the collection's \

@@ -1,6 +1,7 @@
 //! The Avro schemas that collections map to (reference `schema-mapping.md`, section 6).
 
-/// An Avro type as this mapping uses it. Unions are always of one type and null, in that order.
+/// An Avro type as this mapping uses it. Unions are of one type and null, in that order. The types from [`Schema::Int`] on
+/// come from registered schemas of others ([`adopt`](crate::schema::adopt)) and are no part of what is registered.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Schema {
     /// `boolean`
@@ -33,9 +34,30 @@ pub enum Schema {
     Record(Record),
     /// The union of a type and null, the type first.
     Nullable(Box<Schema>),
-    /// What is the same in every message: these bytes. It stands for a field that a registered schema has and documents have
-    /// not ([`adopt`](crate::schema::adopt)), and is no part of what is registered.
+    /// `int`, for integers
+    Int,
+    /// `float`, for numbers, which are rounded to the nearest
+    Float,
+    /// `long` with logical type `timestamp-millis`, for date-times, whose further digits are cut
+    TimestampMillis,
+    /// `enum` of these symbols, in order, for strings
+    Enum(Vec<String>),
+    /// A branch of a union other than that of a type and null in this order.
+    Branch(Branch),
+    /// What is the same in every message: these bytes. It stands for a field that the registered schema has and documents have
+    /// not.
     Constant(Vec<u8>),
+}
+
+/// The branch of a union that values have, if they are not null.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Branch {
+    /// The branch's number.
+    pub index: usize,
+    /// Its type.
+    pub schema: Box<Schema>,
+    /// The number of the branch null, if the union has it.
+    pub null: Option<usize>,
 }
 
 /// An Avro record.

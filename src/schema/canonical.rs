@@ -58,7 +58,12 @@ impl<'s> Writer<'s> {
             Schema::Map(values) => self.wrapped(MAP, values, "}", namespace),
             Schema::Nullable(inner) => self.wrapped("[", inner, r#","null"]"#, namespace),
             Schema::Record(record) => self.record(record),
-            // Told in errors at most: what is registered has none.
+            // What is registered has none of these.
+            Schema::Int => self.text.push_str(r#""int""#),
+            Schema::Float => self.text.push_str(r#""float""#),
+            Schema::TimestampMillis => self.text.push_str(r#"{"type":"long"}"#),
+            Schema::Enum(_) => self.text.push_str(r#""string""#),
+            Schema::Branch(branch) => self.schema(&branch.schema, namespace),
             Schema::Constant(_) => self.text.push_str(r#""null""#),
         }
     }
@@ -115,6 +120,7 @@ fn qualified(namespace: &str, name: &str) -> String {
 fn record_names<'s>(schema: &'s Schema, names: &mut HashSet<&'s str>) {
     match schema {
         Schema::Array(inner) | Schema::Map(inner) | Schema::Nullable(inner) => record_names(inner, names),
+        Schema::Branch(branch) => record_names(&branch.schema, names),
         Schema::RawJson { name } => {
             names.insert(name);
         }
@@ -131,6 +137,10 @@ fn record_names<'s>(schema: &'s Schema, names: &mut HashSet<&'s str>) {
         | Schema::TimestampMicros
         | Schema::Uuid
         | Schema::Duration
+        | Schema::Int
+        | Schema::Float
+        | Schema::TimestampMillis
+        | Schema::Enum(_)
         | Schema::Constant(_) => {}
     }
 }

@@ -65,12 +65,14 @@ pub enum Error {
         field: String,
     },
     /// A registered schema by which documents cannot be written.
-    #[error("comparing the registered schema with that of the documents, at {place}: {what}")]
+    #[error("comparing the registered schema with that of the documents, at {place}: {what}; {remedy}")]
     Registered {
         /// Pointer by the names of fields.
         place: String,
         /// The difference.
         what: String,
+        /// What the user can do.
+        remedy: String,
     },
     /// No key is selected.
     #[error(

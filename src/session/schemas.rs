@@ -123,7 +123,7 @@ fn adopt_one(
     let adopted = if latest.schema.schema_type == own.schema_type {
         adopt(schema, &latest.schema.text).map_err(|error| error.to_string())
     } else {
-        Err(format!("it is no schema of the type {}", own.schema_type.as_str()))
+        Err(format!("it is no schema of the type {}; register one", own.schema_type.as_str()))
     };
     let tell = |difference| {
         let version = latest.version;
@@ -141,7 +141,7 @@ pub(super) fn unfit(differences: &[String]) -> anyhow::Error {
     if differences.len() > TOLD {
         text.push_str(&format!("; and {} more versions do not fit", differences.len() - TOLD));
     }
-    anyhow!("{text}; register a version that fits, or set use_latest_version to false")
+    anyhow!("{text}; where no version fits, set schema_registry.use_latest_version to false")
 }
 
 /// Differences that an error tells.

@@ -101,6 +101,65 @@ fn subjects_by_topic_with_a_level_of_their_own() {
     );
 }
 
+/// A schema as people write them: null first, narrower types, and no field for what is not wanted.
+#[test]
+fn a_schema_written_by_hand_is_written_by() {
+    let (Some(kafka), Some(registry)) = (services::kafka(), services::registry()) else { return };
+    let topic = unique("by-hand");
+    let schema = json!({"type": "record", "name": "Thing", "namespace": "com.acme", "fields": [
+        {"name": "id", "type": "int"},
+        {"name": "text", "type": ["null", {"type": "enum", "name": "Text", "symbols": ["s", "t"]}], "default": null},
+        {"name": "at", "type": ["null", {"type": "long", "logicalType": "timestamp-millis"}], "default": null},
+        {"name": "tags", "type": ["null", {"type": "array", "items": "string"}], "default": null},
+        {"name": "source", "type": ["null", "string"]},
+    ]});
+    let versions = format!("subjects/{topic}-value/versions");
+    ask(&registry, "POST", &versions, &json!({"schema": schema.to_string()}));
+    let mut specification: Value = serde_json::from_str(&specification(&[&topic])).unwrap();
+    let binding = &mut specification["materializations"]["acme/task"]["bindings"][0];
+    binding["resource"]["key_format"] = json!("string");
+    binding["fields"] = json!({"recommended": false, "include": {"text": {}, "at": {}, "tags": {}}});
+    let options =
+        json!({"subject_strategy": "topic_name", "use_latest_version": true, "auto_register": false});
+    let latest = endpoint(&kafka.plaintext, &registry, options);
+    let task = latest.task(&specification.to_string());
+    latest.apply(&task);
+    let document = json!({"id": 1, "text": "t", "at": "2026-01-31T00:00:00.123456Z", "tags": ["a"]});
+    latest.run(&task, &stores(&task, &transaction([(0, &document), (0, &json!({"id": 2}))])));
+
+    let records = &read(&latest.config, &[&topic], 2)[&topic];
+    let schemas = Schemas::of(&registry);
+    let of = |key: &[u8]| {
+        let record = records.iter().find(|record| record.key.as_deref() == Some(key)).unwrap();
+        fields(schemas.decode(record.value.as_ref().unwrap()).1)
+    };
+    let union = |value| Avro::Union(1, Box::new(value));
+    let null = || Avro::Union(0, Box::new(Avro::Null));
+    let expected = [
+        ("id", Avro::Int(1)),
+        ("text", union(Avro::Enum(1, "t".to_owned()))),
+        ("at", union(Avro::TimestampMillis(1_769_817_600_123))),
+        ("tags", union(Avro::Array(vec![Avro::String("a".to_owned())]))),
+        ("source", null()),
+    ];
+    assert_eq!(of(b"1"), expected.map(|(name, value)| (name.to_owned(), value)).into());
+    let nulls = ["text", "at", "tags", "source"].map(|name| (name.to_owned(), null()));
+    assert_eq!(of(b"2"), nulls.into_iter().chain([("id".to_owned(), Avro::Int(2))]).collect());
+
+    // A value that theirs does not hold fails the task.
+    let large = json!({"id": 4_294_967_296_u64});
+    let mut connector = latest.session(&task);
+    connector.flush();
+    connector.store(&stores(&task, &transaction([(0, &large)]))[0][0]);
+    let failed = latest.failure(connector);
+    assert_says(
+        &failed,
+        &[
+            "/id: the value 4294967296 does not fit the Avro type \"int\", which the registered schema has there",
+        ],
+    );
+}
+
 #[test]
 fn a_version_of_somebody_elses_is_written_by() {
     let (Some(kafka), Some(registry)) = (services::kafka(), services::registry()) else { return };

@@ -1,7 +1,7 @@
 //! Values that do not fit their Avro types. Cold: made only when encoding fails, and boxed so that
 //! success costs nothing.
 
-use super::node::Node;
+use super::node::{Kind, Node};
 use crate::encode::Error;
 use crate::encode::element::Element;
 use crate::encode::error::{Fault, excerpt, shortened};
@@ -20,6 +20,8 @@ pub(super) struct Mismatch {
 pub(super) enum What {
     /// A value that the type does not accept.
     Value { value: String, schema: String },
+    /// The same of a type that a registered schema has, and not the collection's.
+    Adopted { value: String, schema: String },
     /// A string that was to be read as a double.
     FloatText { text: String },
     /// A property that must be there.
@@ -44,7 +46,11 @@ impl Mismatch {
     /// A value, of which `json` is the text, that `node` does not accept.
     #[cold]
     pub fn value(node: &Node, json: &str) -> Box<Self> {
-        Self::new(What::Value { value: shortened(json), schema: shortened(&node.to_string()) })
+        let (value, schema) = (shortened(json), shortened(&node.to_string()));
+        Self::new(match node.kind {
+            Kind::Adopted(_) => What::Adopted { value, schema },
+            _ => What::Value { value, schema },
+        })
     }
 
     #[cold]
@@ -97,6 +103,7 @@ impl Mismatch {
         let Self { pointer, what } = *self;
         match what {
             What::Value { value, schema } => Error::NotMatched { pointer, value, schema },
+            What::Adopted { value, schema } => Error::NotTaken { pointer, value, schema },
             What::FloatText { text } => Error::FloatText { pointer, text },
             What::Absent { schema } => Error::Absent { pointer, schema },
             What::Json { fault, text } => Error::NestedJson { field: field.to_owned(), fault, text },

@@ -5,6 +5,7 @@
 //! only arrays and objects are looked into, in one pass if they are as the runtime writes them
 //! ([`straight`]), else parsed and walked by their types ([`walk`]).
 
+mod adopted;
 mod binary;
 mod logical;
 mod mismatch;
@@ -452,8 +453,6 @@ pub(super) fn header(id: u32) -> [u8; 5] {
     [0, a, b, c, d]
 }
 
-#[cfg(test)]
-mod adopted;
 #[cfg(test)]
 mod oracle;
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::Defaults;
+use super::adopted::{Adopted, Branch, Symbols};
 use crate::encode::Error;
 use crate::encode::text::write_string;
 use crate::schema::avro::{self, Schema};
@@ -31,6 +32,8 @@ pub(super) enum Kind {
     Array(Box<Node>),
     Map(Box<Node>),
     Record(Box<Record>),
+    /// A type that only schemas of others have.
+    Adopted(Box<Adopted>),
     /// These bytes, whatever the value. Boxed: in place, the `Vec` would make every `Node` larger, and its niche would hold the
     /// tag of all kinds, to be computed for every element that is written.
     Constant(Box<Constant>),
@@ -104,10 +107,20 @@ impl Node {
             Schema::Array(items) => Kind::Array(Box::new(Self::compile_at(items, place, deeper, defaults)?)),
             Schema::Map(values) => Kind::Map(Box::new(Self::compile_at(values, place, deeper, defaults)?)),
             Schema::Record(record) => Kind::Record(Box::new(Record::compile(record, deeper, defaults)?)),
-            Schema::Constant(bytes) => Kind::Constant(Box::new(Constant(bytes.clone()))),
-            Schema::Nullable(inner) if matches!(**inner, Schema::Nullable(_)) => {
+            Schema::Int => Kind::Adopted(Box::new(Adopted::Int)),
+            Schema::Float => Kind::Adopted(Box::new(Adopted::Float)),
+            Schema::TimestampMillis => Kind::Adopted(Box::new(Adopted::TimestampMillis)),
+            Schema::Enum(symbols) => Kind::Adopted(Box::new(Adopted::Enum(Symbols::new(symbols)))),
+            Schema::Nullable(inner) | Schema::Branch(avro::Branch { schema: inner, .. })
+                if matches!(**inner, Schema::Nullable(_) | Schema::Branch(_)) =>
+            {
                 return Err(malformed("has a union directly inside a union"));
             }
+            Schema::Branch(branch) => {
+                let node = Self::compile_at(&branch.schema, place, depth, defaults)?;
+                Kind::Adopted(Box::new(Adopted::Branch(Branch::new(branch, node))))
+            }
+            Schema::Constant(bytes) => Kind::Constant(Box::new(Constant(bytes.clone()))),
             Schema::Nullable(inner) => {
                 let node = Self::compile_at(inner, place, depth, defaults)?;
                 return Ok(Self { nullable: true, ..node });
@@ -187,6 +200,7 @@ impl fmt::Display for Node {
             Kind::RawJson => f.write_str(r#""RawJSON""#),
             Kind::Array(items) => write!(f, r#"{{"type":"array","items":{items}}}"#),
             Kind::Map(values) => write!(f, r#"{{"type":"map","values":{values}}}"#),
+            Kind::Adopted(adopted) => adopted.fmt(f),
             Kind::Constant(_) => f.write_str(r#""null""#),
             Kind::Record(record) => write!(f, r#"{{"type":"record","name":"{}"}}"#, record.name),
         }?;

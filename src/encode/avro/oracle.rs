@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::types::Value;
 
-use crate::schema::avro::{Field, Record, Schema};
+use crate::schema::avro::{Branch, Field, Record, Schema};
 
 /// A JSON value that remembers the order of its members and repeats them.
 #[derive(Debug, Clone, PartialEq)]
@@ -91,6 +91,35 @@ pub(super) fn expected(schema: &Schema, json: &Json) -> Option<Value> {
             None if *json == Json::Null => Value::Union(1, Box::new(Value::Null)),
             None => return None,
         },
+        (Schema::Branch(Branch { index, schema, null }), _) => match (expected(schema, json), null) {
+            (Some(value), _) => Value::Union(u32::try_from(*index).ok()?, Box::new(value)),
+            (None, Some(null)) if *json == Json::Null => {
+                Value::Union(u32::try_from(*null).ok()?, Box::new(Value::Null))
+            }
+            _ => return None,
+        },
+        (Schema::Int, _) => match expected(&Schema::Long, json)? {
+            Value::Long(value) => Value::Int(value.try_into().ok()?),
+            _ => return None,
+        },
+        (Schema::Float, Json::Unsigned(value)) => Value::Float(value.to_string().parse().ok()?),
+        (Schema::Float, Json::Negative(value)) => Value::Float(value.to_string().parse().ok()?),
+        (Schema::Float, _) => match expected(&Schema::Double, json)? {
+            Value::Double(value) => {
+                #[expect(clippy::cast_possible_truncation, reason = "rounding is the rule")]
+                let float = value as f32;
+                (float.is_finite() || !value.is_finite()).then_some(Value::Float(float))?
+            }
+            _ => return None,
+        },
+        (Schema::TimestampMillis, Json::String(text)) => {
+            let stamp: jiff::Timestamp = text.parse().ok()?;
+            Value::Long(i64::try_from(stamp.as_nanosecond().div_euclid(1_000_000)).ok()?)
+        }
+        (Schema::Enum(symbols), Json::String(text)) => {
+            let index = symbols.iter().position(|symbol| symbol == text)?;
+            Value::Enum(u32::try_from(index).ok()?, text.clone())
+        }
         (Schema::Boolean, Json::Bool(value)) => Value::Boolean(*value),
         (Schema::Long, Json::Unsigned(value)) => Value::Long(i64::try_from(*value).ok()?),
         (Schema::Long, Json::Negative(value)) => Value::Long(*value),
@@ -160,7 +189,7 @@ fn entries(values: &Schema, members: BTreeMap<&str, &Json>) -> Option<HashMap<St
 
 /// The value that `bytes`, all of them, hold by the registered form of `schema`.
 pub(super) fn decode(schema: &Schema, bytes: &[u8]) -> Value {
-    let text = registered(schema, &mut false);
+    let text = registered(schema, &mut Known::default());
     let schema = apache_avro::Schema::parse_str(&text).expect("the schema is legal");
     let mut rest = bytes;
     let value = GenericDatumReader::builder(&schema)
@@ -171,8 +200,22 @@ pub(super) fn decode(schema: &Schema, bytes: &[u8]) -> Value {
     value
 }
 
+/// The types with names that a schema's text has so far.
+#[derive(Default)]
+struct Known {
+    duration: bool,
+    others: usize,
+}
+
+impl Known {
+    fn name(&mut self) -> String {
+        self.others += 1;
+        format!("Other{}", self.others)
+    }
+}
+
 /// The schema's text as consumers have it: full names, no logical types, no defaults.
-fn registered(schema: &Schema, duration_known: &mut bool) -> String {
+fn registered(schema: &Schema, known: &mut Known) -> String {
     match schema {
         Schema::Boolean => r#""boolean""#.to_owned(),
         Schema::Long => r#""long""#.to_owned(),
@@ -181,28 +224,47 @@ fn registered(schema: &Schema, duration_known: &mut bool) -> String {
         Schema::Date => r#"{"type":"int"}"#.to_owned(),
         Schema::TimestampMicros => r#"{"type":"long"}"#.to_owned(),
         Schema::Uuid => r#"{"type":"string"}"#.to_owned(),
-        Schema::Duration if std::mem::replace(duration_known, true) => r#""root.duration""#.to_owned(),
+        Schema::Duration if std::mem::replace(&mut known.duration, true) => r#""root.duration""#.to_owned(),
         Schema::Duration => r#"{"name":"root.duration","type":"fixed","size":12}"#.to_owned(),
         Schema::RawJson { name } => {
             format!(r#"{{"name":"{name}","type":"record","fields":[{{"name":"json","type":"string"}}]}}"#)
         }
         Schema::Array(items) => {
-            format!(r#"{{"type":"array","items":{}}}"#, registered(items, duration_known))
+            format!(r#"{{"type":"array","items":{}}}"#, registered(items, known))
         }
         Schema::Map(values) => {
-            format!(r#"{{"type":"map","values":{}}}"#, registered(values, duration_known))
+            format!(r#"{{"type":"map","values":{}}}"#, registered(values, known))
         }
-        Schema::Nullable(inner) => format!(r#"[{},"null"]"#, registered(inner, duration_known)),
-        Schema::Constant(_) => unreachable!("nothing that is registered"),
+        Schema::Nullable(inner) => format!(r#"[{},"null"]"#, registered(inner, known)),
+        Schema::Int => r#""int""#.to_owned(),
+        Schema::Float => r#""float""#.to_owned(),
+        Schema::TimestampMillis => r#"{"type":"long"}"#.to_owned(),
+        Schema::Enum(symbols) => {
+            let (name, symbols) = (known.name(), symbols.join(r#"",""#));
+            format!(r#"{{"type":"enum","name":"{name}","symbols":["{symbols}"]}}"#)
+        }
+        Schema::Branch(Branch { index, schema, null }) => {
+            let branches = (0..=(*index).max(null.unwrap_or(0))).map(|branch| {
+                if branch == *index {
+                    registered(schema, known)
+                } else if Some(branch) == *null {
+                    r#""null""#.to_owned()
+                } else {
+                    format!(r#"{{"type":"fixed","name":"{}","size":1}}"#, known.name())
+                }
+            });
+            format!("[{}]", branches.collect::<Vec<_>>().join(","))
+        }
+        Schema::Constant(_) => unreachable!("no documents have it"),
         Schema::Record(Record { name, fields, extra }) => {
             let mut types: Vec<String> = fields
                 .iter()
                 .map(|Field { name, schema, .. }| {
-                    format!(r#"{{"name":"{name}","type":{}}}"#, registered(schema, duration_known))
+                    format!(r#"{{"name":"{name}","type":{}}}"#, registered(schema, known))
                 })
                 .collect();
             types.extend(extra.as_ref().map(|values| {
-                let values = registered(values, duration_known);
+                let values = registered(values, known);
                 format!(r#"{{"name":"_flow_extra","type":{{"type":"map","values":{values}}}}}"#)
             }));
             format!(r#"{{"name":"{name}","type":"record","fields":[{}]}}"#, types.join(","))

@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Write as _};
 
+use super::adopted::write_adopted;
 use super::binary::{Mend, write_double, write_length, write_long, write_measured, write_text};
 use super::logical;
 use super::mismatch::{Mismatch, What};
@@ -71,6 +72,7 @@ pub(super) fn write_scalar<S: Mend>(
             None => return Err(Mismatch::scalar(node, scalar)),
         },
         (Kind::RawJson, _) => write_raw_scalar(scalar, out),
+        (Kind::Adopted(adopted), _) => return write_adopted(node, adopted, scalar, out),
         (Kind::Constant(constant), _) => out.put(&constant.0),
         _ => return Err(Mismatch::scalar(node, scalar)),
     }
@@ -90,7 +92,7 @@ const TYPE_BRANCH: u8 = 0;
 const NULL_BRANCH: u8 = 2;
 
 /// Whether a value is null in JSON.
-fn is_null(scalar: Element<'_>) -> bool {
+pub(super) fn is_null(scalar: Element<'_>) -> bool {
     match scalar {
         Element::Null => true,
         Element::Float(value) => !value.is_finite(),
@@ -122,7 +124,7 @@ fn measured<S: Mend>(least: usize, out: &mut S, write: impl FnOnce(&mut S)) {
 
 /// The integer that a float without a fraction stands for, if a long can hold it.
 #[expect(clippy::cast_possible_truncation, reason = "the range is checked: its upper end is 2^63, exactly")]
-fn whole(value: f64) -> Option<i64> {
+pub(super) fn whole(value: f64) -> Option<i64> {
     const END: f64 = 9_223_372_036_854_775_808.0;
     (value.fract() == 0.0 && (-END..END).contains(&value)).then_some(value as i64)
 }

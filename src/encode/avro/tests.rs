@@ -7,7 +7,7 @@ use serde_json::json;
 use super::oracle::{Json, decode, expected};
 use super::*;
 use crate::encode::Fields;
-use crate::schema::avro::Field;
+use crate::schema::avro::{Branch, Field};
 
 const RAW: &str = "root.x.RawJSON";
 
@@ -17,6 +17,10 @@ fn raw() -> Schema {
 
 fn nullable(schema: Schema) -> Schema {
     Schema::Nullable(Box::new(schema))
+}
+
+fn branch_of(index: usize, schema: Schema, null: Option<usize>) -> Schema {
+    Schema::Branch(Branch { index, schema: Box::new(schema), null })
 }
 
 fn array(items: Schema) -> Schema {
@@ -705,10 +709,26 @@ fn any_schema() -> BoxedStrategy<Schema> {
         Schema::Uuid,
         Schema::Duration,
         Schema::RawJson { name: String::new() },
+        Schema::Int,
+        Schema::Float,
+        Schema::TimestampMillis,
+        Schema::Enum(["b", "a", "d", "c"].map(str::to_owned).to_vec()),
     ]);
     let maybe = |schema: BoxedStrategy<Schema>| {
-        (schema, any::<bool>())
-            .prop_map(|(schema, with_null)| if with_null { nullable(schema) } else { schema })
+        // The last branches have numbers of two bytes.
+        let branch = prop::sample::select(vec![0, 1, 2, 64, 70]);
+        let union = prop_oneof![
+            Just(None),
+            Just(Some((0, Some(1)))),
+            (branch.clone(), prop::option::of(branch))
+                .prop_map(|(index, null)| Some((index, null.filter(|null| *null != index)))),
+        ];
+        (schema, union)
+            .prop_map(|(schema, union)| match union {
+                None => schema,
+                Some((0, Some(1))) => nullable(schema),
+                Some((index, null)) => branch_of(index, schema, null),
+            })
             .boxed()
     };
     let any = leaf.prop_recursive(4, 24, 4, move |inner| {
@@ -740,6 +760,7 @@ fn named(schema: Schema, place: &str) -> Schema {
         Schema::Array(items) => array(named(*items, &format!("{place}._items"))),
         Schema::Map(values) => map(named(*values, place)),
         Schema::Nullable(inner) => nullable(named(*inner, place)),
+        Schema::Branch(Branch { index, schema, null }) => branch_of(index, named(*schema, place), null),
         Schema::Record(Record { fields, extra, .. }) => Schema::Record(Record {
             name: place.to_owned(),
             fields: fields
@@ -789,7 +810,24 @@ fn matching(schema: &Schema) -> BoxedStrategy<Json> {
         .boxed(),
         Schema::Uuid => any::<String>().prop_map(Json::String).boxed(),
         Schema::Date => day.prop_map(|day| Json::String(day.to_string())).boxed(),
-        Schema::TimestampMicros => (day, 0..86_400_000_000_000i64, -23..=23i32)
+        Schema::Int => prop_oneof![
+            any::<i32>().prop_map(|value| Json::Float(value.into())),
+            (0..=1u64 << 31).prop_map(Json::Unsigned),
+            (i64::from(i32::MIN) - 1..0).prop_map(Json::Negative),
+        ]
+        .boxed(),
+        Schema::Float => prop_oneof![
+            any::<f32>()
+                .prop_filter("JSON", |value| value.is_finite())
+                .prop_map(|value| Json::Float(value.into())),
+            (-1e39..1e39).prop_map(Json::Float),
+            any::<u64>().prop_map(Json::Unsigned),
+            (i64::MIN..0).prop_map(Json::Negative),
+            finite().prop_map(|value| Json::String(value.to_string())),
+        ]
+        .boxed(),
+        Schema::Enum(symbols) => prop::sample::select(symbols.clone()).prop_map(Json::String).boxed(),
+        Schema::TimestampMicros | Schema::TimestampMillis => (day, 0..86_400_000_000_000i64, -23..=23i32)
             .prop_map(|(day, nanos, hours)| {
                 let time = jiff::civil::Time::midnight() + jiff::Span::new().nanoseconds(nanos);
                 Json::String(format!("{day}T{time:.9}{hours:+03}:30"))
@@ -805,14 +843,22 @@ fn matching(schema: &Schema) -> BoxedStrategy<Json> {
         Schema::Map(values) => {
             prop::collection::vec((any_name(), matching(values)), 0..5).prop_map(Json::Object).boxed()
         }
-        Schema::Constant(_) => unreachable!("nothing that is registered"),
-        Schema::Nullable(inner) => prop_oneof![3 => matching(inner), 1 => Just(Json::Null)].boxed(),
+        Schema::Constant(_) => unreachable!("no documents have it"),
+        Schema::Branch(Branch { schema, null: None, .. }) => matching(schema),
+        Schema::Branch(Branch { schema: inner, .. }) | Schema::Nullable(inner) => {
+            prop_oneof![3 => matching(inner), 1 => Just(Json::Null)].boxed()
+        }
         Schema::Record(record) => {
             let fields = record.fields.iter().map(|field| {
                 let value = matching(&field.schema);
                 let name = field.name.clone();
                 let optional = field.default.is_some()
-                    || matches!(field.schema, Schema::Nullable(_) | Schema::RawJson { .. });
+                    || matches!(
+                        field.schema,
+                        Schema::Nullable(_)
+                            | Schema::RawJson { .. }
+                            | Schema::Branch(Branch { null: Some(_), .. })
+                    );
                 let present = if optional { any::<bool>().boxed() } else { Just(true).boxed() };
                 (present, value)
                     .prop_map(move |(present, value)| present.then(|| (name.clone(), value)))

@@ -4,6 +4,7 @@
 
 use std::ops::Range;
 
+use super::adopted::Adopted;
 use super::binary::{Mend, write_length, write_measured, write_text};
 use super::mismatch::Mismatch;
 use super::node::{Kind, Node, Record};
@@ -53,8 +54,25 @@ impl Walk<'_> {
                     Ok(())
                 })
             }
-            _ => Err(self.not_matched(node, value)),
+            _ => self.write_other(node, value, out),
         }
+    }
+
+    /// Writes `value` in the union of a registered schema, if the type is one.
+    #[inline(never)]
+    fn write_other<S: Mend>(
+        &mut self,
+        node: &Node,
+        value: Value<'_>,
+        out: &mut S,
+    ) -> Result<(), Box<Mismatch>> {
+        if let Kind::Adopted(adopted) = &node.kind
+            && let Adopted::Branch(branch) = &**adopted
+        {
+            let node = branch.enter(out);
+            return self.write(node, value, out);
+        }
+        Err(self.not_matched(node, value))
     }
 
     fn write_items<S: Mend>(
