@@ -71,15 +71,15 @@ impl Symbols {
     }
 }
 
-/// Writes `scalar`, which is not [`Element::Json`], as `node` has it, whose kind is `adopted`.
+/// Writes `scalar`, which is not [`Element::Json`], as `node` has it, if its kind is [`Kind::Adopted`].
 #[inline(never)]
 pub(super) fn write_adopted<S: Mend>(
     node: &Node,
-    adopted: &Adopted,
     scalar: Element<'_>,
     out: &mut S,
 ) -> Result<(), Box<Mismatch>> {
-    let written = match (adopted, scalar) {
+    let Kind::Adopted(adopted) = &node.kind else { return Err(Mismatch::scalar(node, scalar)) };
+    let written = match (&**adopted, scalar) {
         (Adopted::Branch(branch), _) => match branch.null {
             Some(null) if is_null(scalar) => {
                 write_length(null, out);

@@ -72,9 +72,8 @@ pub(super) fn write_scalar<S: Mend>(
             None => return Err(Mismatch::scalar(node, scalar)),
         },
         (Kind::RawJson, _) => write_raw_scalar(scalar, out),
-        (Kind::Adopted(adopted), _) => return write_adopted(node, adopted, scalar, out),
         (Kind::Constant(constant), _) => out.put(&constant.0),
-        _ => return Err(Mismatch::scalar(node, scalar)),
+        _ => return write_adopted(node, scalar, out),
     }
     Ok(())
 }

@@ -95,7 +95,7 @@ impl<'a> Pass<'a, '_> {
     }
 
     /// Writes the array or object that begins here in the union of a registered schema, if the type is one; its scalars are
-    /// written like others. A call, and not one more case above: that took 100 instructions more for a nested document.
+    /// written like others. A call, and not one more case above: that took 24 instructions more for a document of 2 KB.
     #[inline(never)]
     fn branch<S: Mend>(&mut self, node: &Node, depth: usize, out: &mut S) -> Option<()> {
         let (b'{' | b'[', Kind::Adopted(adopted)) = (self.peek(), &node.kind) else { return None };
