@@ -193,7 +193,7 @@ fn sessions_that_fail() {
         ("a delivery that fails", Fault::MessageTooLarge, "was not delivered to partition"),
         ("a right that is missing", Fault::TopicAuthorization, "TOPIC_AUTHORIZATION_FAILED"),
         ("a producer that cannot go on", Fault::OutOfOrderSequence, "OUT_OF_ORDER_SEQUENCE_NUMBER"),
-        ("a stall", Fault::Disconnect, "no message was acknowledged for 500 ms"),
+        ("a stall", Fault::Disconnect, "no message was acknowledged for 3 s"),
     ] {
         for codec in [Codec::Proto, Codec::Json] {
             let servers = Servers::start(&["things"]);
