@@ -136,7 +136,11 @@ pub(super) fn expected(schema: &Schema, json: &Json) -> Option<Value> {
         (Schema::String, Json::Negative(value)) => Value::String(value.to_string()),
         (Schema::String, Json::Float(value)) if value.trunc() == *value => Value::String(value.to_string()),
         (Schema::Date, Json::String(text)) => {
-            let date: jiff::civil::Date = text.parse().ok()?;
+            let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+            // `jiff` reads the date of a date-time as well.
+            let date: jiff::civil::Date = digits.parse().ok().filter(|_| digits.len() == 10)?;
+            let sign = if text.starts_with('-') { -1 } else { 1 };
+            let date = jiff::civil::Date::new(sign * date.year(), date.month(), date.day()).ok()?;
             Value::Int((date - jiff::civil::date(1970, 1, 1)).get_days())
         }
         (Schema::TimestampMicros, Json::String(text)) => {
